@@ -57,7 +57,8 @@ export type PeerEvent =
   | { readonly type: 'persisted'; readonly seq: number }
   /**
    * The journal failed and was reopened: ops after `seq` may or may not be on disk and have been cut off; what is durable now ends at
-   * lastZxid. The peer goes LOOKING from there.
+   * lastZxid. The peer goes LOOKING from there. The state in memory stays as it is, and what was delivered is not delivered again, unless a
+   * snapshotInstall was in flight: then effect resetState says to load the state anew, at history.appliedZxid.
    */
   | { readonly type: 'journalReopened'; readonly seq: number; readonly history: RecoveredHistory }
   /** The disk has failed or is full: no ack can be given until journalReopened. A leader steps down. */
@@ -72,7 +73,7 @@ export type PeerEvent =
   | { readonly type: 'journalRead'; readonly channel: number; readonly groups: readonly TxnGroup[] }
   /** Answer to effect sendSnapshot: SNAP, its chunks and SNAPEND have been handed to the channel. */
   | { readonly type: 'snapshotSent'; readonly channel: number; readonly baseZxid: Zxid }
-  /** The state up to here is flushed; the core may tell how far the journal must be kept. */
+  /** SNAP could not be read or sent to the end; the channel is closed. */
   | { readonly type: 'snapshotFailed'; readonly channel: number };
 
 export type PersistOp =
@@ -85,8 +86,13 @@ export type PersistOp =
   /**
    * The received state takes effect by one durable journal record naming generation, baseZxid and the epochs; the log restarts at
    * baseZxid. Together with it currentEpoch becomes `currentEpoch`.
+   * `groups` continue baseZxid and are the rest of the new epoch's initial history: they belong to the same record. Were they separate,
+   * a crash between them would leave currentEpoch without its initial history, or a log shorter than what this server had acked.
    */
-  | { readonly type: 'snapshotInstall'; readonly baseZxid: Zxid; readonly acceptedEpoch: number; readonly currentEpoch: number };
+  | {
+      readonly type: 'snapshotInstall'; readonly baseZxid: Zxid; readonly acceptedEpoch: number; readonly currentEpoch: number;
+      readonly groups: readonly TxnGroup[];
+    };
 
 /** What this server may do for clients. */
 export type Serving = 'no' | 'follower' | 'leader';

@@ -7,8 +7,11 @@ import type { EpochEnd, TxnGroup } from './txn-group.ts';
 
 export type ServerState = 'LOOKING' | 'FOLLOWING' | 'LEADING';
 
+/** Vote.sid of a server that may not vote (its log is suspect): it asks who leads, and is never counted. */
+export const NO_VOTE = -1;
+
 export interface Vote {
-  /** The proposed leader. */
+  /** The proposed leader, or NO_VOTE. */
   readonly sid: number;
   readonly zxid: Zxid;
   /** The proposed leader's currentEpoch; compared first. */
@@ -35,6 +38,8 @@ export interface FollowerInfoMessage {
   readonly type: 'FOLLOWERINFO';
   readonly sid: number;
   readonly acceptedEpoch: number;
+  /** The sender's log is damaged: it counts in no quorum before it has installed a SNAP. */
+  readonly suspect: boolean;
 }
 export interface AckEpochMessage {
   readonly type: 'ACKEPOCH';
