@@ -1,1 +1,76 @@
-console.log('drey');
+/**
+ * The command line. Each command lives in its own module and is loaded only when asked for, so that starting a server does not pay for the
+ * simulator or the bundler. Exit codes: 0 done, 1 failed, 2 wrong usage; `sim` has its own (see `drey sim --help`).
+ */
+import { Command, CommanderError } from 'commander';
+import { readFileSync } from 'node:fs';
+import { AssertionFailed } from './coord/base/assert.ts';
+import { DreyError } from './coord/base/errors.ts';
+
+interface Entry {
+  readonly summary: string;
+  readonly load: () => Promise<Command>;
+}
+
+const commands: Record<string, Entry> = {
+  server: { summary: 'run one server of an ensemble, from a zoo.cfg', load: async () => (await import('./coord/cli/server.ts')).serverCommand() },
+  zk: { summary: 'read, write and watch znodes, in the manner of zkCli', load: async () => (await import('./coord/cli/zk.ts')).zkCommand() },
+  status: { summary: 'who leads, who follows, what runs', load: async () => (await import('./orchestrator/cli/status.ts')).statusCommand() },
+  up: { summary: 'a whole local cluster with an example job and a live view', load: async () => (await import('./orchestrator/cli/up.ts')).upCommand() },
+  job: { summary: 'submit, list, show, cancel and stop jobs', load: async () => (await import('./orchestrator/cli/job.ts')).jobCommand() },
+  jobmanager: { summary: 'run a job manager; the elected one leads', load: async () => (await import('./orchestrator/cli/jobmanager.ts')).jobmanagerCommand() },
+  taskmanager: { summary: 'run a task manager with a number of slots', load: async () => (await import('./orchestrator/cli/taskmanager.ts')).taskmanagerCommand() },
+  demo: { summary: 'kill the leader, the job master and a worker, and count what was lost', load: async () => (await import('./orchestrator/cli/demo.ts')).demoCommand() },
+  sim: { summary: 'run fault-injection simulations, by seed', load: async () => (await import('./sim/cli.ts')).simCommand() },
+};
+
+function version(): string {
+  for (const up of ['./package.json', '../package.json']) {
+    try {
+      return (JSON.parse(readFileSync(new URL(up, import.meta.url), 'utf8')) as { version: string }).version;
+    } catch {
+      // dist/ lies one level below the package.json
+    }
+  }
+  return 'unknown';
+}
+
+async function main(argv: readonly string[]): Promise<void> {
+  const program = new Command('drey')
+    .description("A coordination service that speaks ZooKeeper's protocol, stream jobs on top of it, and the simulator that tests both.")
+    .version(version())
+    .showHelpAfterError('(drey --help shows the commands)')
+    .exitOverride();
+  const name = argv[0] ?? '';
+  const wanted = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (wanted !== undefined) {
+    const command = await wanted.load();
+    exitOverrideAll(command);
+    program.addCommand(command);
+  } else {
+    for (const [commandName, { summary }] of Object.entries(commands)) program.command(commandName, { isDefault: false }).description(summary);
+  }
+  if (argv.length === 0) program.help();
+  await program.parseAsync(['node', 'drey', ...argv]);
+}
+
+function exitOverrideAll(command: Command): void {
+  command.exitOverride();
+  for (const sub of command.commands) exitOverrideAll(sub);
+}
+
+try {
+  await main(process.argv.slice(2));
+} catch (error) {
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
+  else if (error instanceof DreyError) {
+    console.error(`drey: ${error.message} (${error.code})`);
+    process.exitCode = 1;
+  } else if (error instanceof AssertionFailed) {
+    console.error(`drey: an invariant does not hold: ${error.stack}`);
+    process.exit(70);
+  } else {
+    console.error(error);
+    process.exit(1);
+  }
+}

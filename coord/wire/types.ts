@@ -119,5 +119,7 @@ export interface ClientSink {
   event(type: number, state: number, path: string, zxid: Zxid): void;
   /** After what was written has been sent. */
   close(): void;
+  /** writable() has said no, and there is room again. */
+  resume(): void;
   flush(): void;
 }

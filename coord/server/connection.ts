@@ -1,0 +1,73 @@
+/**
+ * A client's connection as the request pipeline sees it: its session, its authenticated ids, and the requests that wait for their turn.
+ * Invariant: replies leave in the order of the requests. Pings, auth and watch events are not replies in this sense.
+ */
+import type { AuthId, ClientRequest, ClientSink, Result } from '../wire/types.ts';
+
+export interface Waiting {
+  readonly connection: Connection;
+  readonly kind: 'write' | 'read' | 'sync' | 'connect';
+  readonly xid: number;
+  readonly op: number;
+  /** Kept for reads that wait behind a write. */
+  readonly request: ClientRequest | null;
+  readonly requestNo: number;
+  readonly arrivedMs: number;
+  done: boolean;
+  zxid: number;
+  err: number;
+  result: Result | null;
+}
+
+export class Connection {
+  readonly handle: number;
+  readonly sink: ClientSink;
+  readonly remote: { readonly address: string; readonly port: number; readonly local: boolean };
+  /** connecting: the session is not ours yet; requests that came with the handshake wait in `early`. */
+  state: 'connecting' | 'open' | 'closed' = 'connecting';
+  sessionId = 0n;
+  timeoutMs = 0;
+  readOnly = false;
+  ids: readonly AuthId[];
+  early: ClientRequest[] = [];
+  /** What is not answered yet, in order. */
+  readonly queue: Waiting[] = [];
+  queueHead = 0;
+  /** Not yet told to the leader's session tracker. */
+  touched = false;
+  /** Something was written to the sink since the last flush. */
+  dirty = false;
+  /** The face has been told to stop reading. */
+  throttled = false;
+  readonly stats = { received: 0, sent: 0, establishedMs: 0, lastOp: 0, lastXid: 0, lastZxid: 0, lastLatencyMs: 0, minLatencyMs: 0, maxLatencyMs: 0, sumLatencyMs: 0 };
+
+  constructor(handle: number, sink: ClientSink, remote: { address: string; port: number; local: boolean }) {
+    this.handle = handle;
+    this.sink = sink;
+    this.remote = remote;
+    this.ids = [{ scheme: 'ip', id: remote.address }];
+  }
+
+  get outstanding(): number {
+    return this.queue.length - this.queueHead;
+  }
+
+  push(waiting: Waiting): void {
+    this.queue.push(waiting);
+  }
+
+  head(): Waiting | undefined {
+    return this.queue[this.queueHead];
+  }
+
+  shift(): void {
+    this.queueHead++;
+    if (this.queueHead === this.queue.length) {
+      this.queue.length = 0;
+      this.queueHead = 0;
+    } else if (this.queueHead >= 1024) {
+      this.queue.splice(0, this.queueHead);
+      this.queueHead = 0;
+    }
+  }
+}

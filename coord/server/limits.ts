@@ -1,0 +1,12 @@
+/** Named limits of the request pipeline. */
+
+/** A group is closed at this size even within a turn, so that one journal record and one frame stay small. */
+export const GROUP_BYTES_MAX = 1 << 20;
+/** Requests of one connection that wait for a reply; beyond it the face stops reading from that connection. */
+export const CONNECTION_OUTSTANDING_MAX = 4096;
+/** Writes of one server that wait for their commit; beyond it no face reads. ZooKeeper: globalOutstandingLimit. */
+export const SERVER_OUTSTANDING_MAX = 64 * 1024;
+/** Touches of sessions are told to the leader this often, at most. */
+export const TOUCH_INTERVAL_MAX_MS = 1000;
+/** Containers and TTL znodes are looked for this often. ZooKeeper: znode.container.checkIntervalMs. */
+export const REAP_INTERVAL_MS = 60_000;

@@ -1,0 +1,806 @@
+/**
+ * One server of the ensemble, all of it that decides: the ZAB peer, the tree, the sessions, and the request pipeline between them and the
+ * clients' connections. ZooKeeper spreads this over PrepRequestProcessor, CommitProcessor, FinalRequestProcessor, LearnerHandler and
+ * SessionTrackerImpl; here it is one synchronous state machine.
+ *
+ * Decides: which request goes where (read here, forwarded to the leader, prepared into a txn), when a reply may leave, who hears a watch,
+ *   which session lives.
+ * Invariants:
+ *  - replies of a connection leave in the order of its requests; a read runs only when all earlier requests of its connection are answered;
+ *  - a watch event leaves before the reply of anything that could show its change, the writer's own reply included;
+ *  - writes of this server come back in the order in which they were sent to the leader: `pending` is a queue, and each txn that
+ *    names this origin answers its head;
+ *  - a session ends only by a committed closeSession; only the leader proposes one that the client did not ask for;
+ *  - SYNC is answered after a quorum round trip begun after it arrived and after everything proposed before it is committed;
+ *  - when this server stops serving, every connection is closed: the outcome of what was pending is unknown to its client.
+ * Leaves to others: durability and agreement (coord/zab), the meaning of txns (coord/tree), bytes (coord/wire), time and I/O (coord/runtime).
+ */
+import { assert, assertNever } from '../base/assert.ts';
+import { DreyError } from '../base/errors.ts';
+import { COUNTER_MAX, makeZxid, zxidCounter, zxidEpoch, type Zxid } from '../base/zxid.ts';
+import { authenticate, checkAcl } from '../tree/acl.ts';
+import { DataTree } from '../tree/data-tree.ts';
+import { PrepRequest } from '../tree/prep-request.ts';
+import { executeRead } from '../tree/read-requests.ts';
+import { reapCandidates } from '../tree/reaper.ts';
+import { SessionTracker } from '../tree/session-tracker.ts';
+import { decodeTxnGroup, TxnGroupEncoder } from '../tree/txn-codec.ts';
+import type { HeadedTxn, Txn, TxnHeader } from '../tree/txn.ts';
+import { WatchManager } from '../tree/watch-manager.ts';
+import { Code, KeeperState, OpCode, Perms, Xid } from '../wire/codes.ts';
+import { decodeRequestBody, encodeRequestBody } from '../wire/requests.ts';
+import type { ServerStats } from '../wire/server-stats.ts';
+import { ClientRequest, type Acl, type AuthId, type ClientSink, type ConnectRequest, type Result } from '../wire/types.ts';
+import type { PeerCore, PeerEffect, PeerEvent, PersistOp, Serving } from '../zab/contract.ts';
+import type { PeerMessage } from '../zab/messages.ts';
+import type { TxnGroup } from '../zab/txn-group.ts';
+import { Connection, type Waiting } from './connection.ts';
+import { Kind, readRequestFrame, readRevalidatedFrame, readRevalidateFrame, readSyncFrame, readTouchFrame, RequestFrame, revalidatedFrame, revalidateFrame, syncFrame, touchFrame } from './forwarding.ts';
+import { CONNECTION_OUTSTANDING_MAX, GROUP_BYTES_MAX, REAP_INTERVAL_MS, SERVER_OUTSTANDING_MAX, TOUCH_INTERVAL_MAX_MS } from './limits.ts';
+import type { ClientPipeline, RemoteAddress } from './pipeline.ts';
+import { ServerCounters } from './server-counters.ts';
+
+export interface ServerConfig {
+  readonly sid: number;
+  /** More than one voter: mntr and srvr say leader or follower instead of standalone. */
+  readonly standalone: boolean;
+  readonly tickMs: number;
+  readonly minSessionTimeoutMs: number;
+  readonly maxSessionTimeoutMs: number;
+  readonly juteMaxBuffer: number;
+  /** base64(sha1(text)); the core has no cryptography of its own. */
+  readonly digest: (text: string) => string;
+  /** user:base64(sha1(user:password)) of the super user, or null. */
+  readonly superDigest: string | null;
+}
+
+/** What the driver has to carry out after a turn, beside flushing `dirtyConnections`. */
+export interface ServerDrain {
+  readonly persist: { readonly seq: number; readonly op: PersistOp }[];
+  readonly sends: { readonly channel: number; readonly message: PeerMessage }[];
+  readonly actions: Extract<PeerEffect, { type: 'dialLearner' | 'closeChannel' | 'readJournal' | 'sendSnapshot' | 'state' | 'serving' | 'trace' }>[];
+  deadlineMs: number;
+}
+
+interface PendingSync {
+  readonly token: number;
+  readonly target: Zxid;
+  /** null: one of our own. */
+  readonly channel: number | null;
+  readonly requestNo: number;
+  confirmed: boolean;
+}
+
+const EMPTY_BODY = new Uint8Array(0);
+const NO_PASSWORD = new Uint8Array(16);
+
+export class Server implements ClientPipeline {
+  readonly config: ServerConfig;
+  readonly peer: PeerCore;
+  readonly counters = new ServerCounters();
+  tree: DataTree;
+  /** The state that a leader is sending us, until it takes effect. */
+  #incoming: DataTree | null = null;
+  readonly watches = new WatchManager<Connection>();
+  readonly connections = new Map<number, Connection>();
+  readonly dirtyConnections: Connection[] = [];
+  readonly #bySession = new Map<bigint, Connection>();
+  #nextHandle = 1;
+  #nextSessionId: bigint;
+
+  serving: Serving = 'no';
+  #epoch = 0;
+  #originId = 0;
+  #nowMs = 0;
+  #wallMs = 0;
+  #servingSinceMs = 0;
+
+  // requests of this server that wait for their commit, and SYNCs and REVALIDATEs by number
+  #pending: Waiting[] = [];
+  #pendingHead = 0;
+  #requestNo = 0;
+  readonly #byNumber = new Map<number, Waiting>();
+  readonly #outbound = new RequestFrame();
+  readonly #touched: Connection[] = [];
+  #nextTouchMs = 0;
+
+  // leader only
+  #prep: PrepRequest | null = null;
+  readonly #tracker: SessionTracker;
+  /** Which server a session is connected to, by origin; a write through another one is answered SESSIONMOVED. */
+  readonly #owner = new Map<bigint, number>();
+  #lastProposed: Zxid = 0;
+  readonly #group = new TxnGroupEncoder();
+  #groupFirst: Zxid = 0;
+  #groupTxns: HeadedTxn[] = [];
+  #syncs: PendingSync[] = [];
+  #nextToken = 1;
+  #nextReapMs = Infinity;
+
+  readonly #scratch = new ClientRequest();
+  readonly #drain: ServerDrain = { persist: [], sends: [], actions: [], deadlineMs: Infinity };
+
+  constructor(config: ServerConfig, peer: PeerCore, tree: DataTree, boot: { nowMs: number; wallMs: number }) {
+    this.config = config;
+    this.peer = peer;
+    this.tree = tree;
+    this.#nowMs = boot.nowMs;
+    this.#wallMs = boot.wallMs;
+    this.#tracker = new SessionTracker(config.tickMs);
+    // SessionTrackerImpl.initializeNextSessionId: the server's id above, the time in the middle, a counter below.
+    this.#nextSessionId = BigInt.asIntN(64, (BigInt(config.sid) << 56n) | ((BigInt.asUintN(64, BigInt(Math.floor(boot.wallMs)) << 24n) >> 8n) & 0x00ff_ffff_ffff_0000n));
+    this.#listenToTree();
+  }
+
+  /** Before the first input of a turn. */
+  time(nowMs: number, wallMs: number): void {
+    if (nowMs > this.#nowMs) this.#nowMs = nowMs;
+    this.#wallMs = wallMs;
+  }
+
+  /** An event for the ZAB peer: channels, messages, persisted, journal… */
+  peerEvent(event: PeerEvent): void {
+    this.peer.step(event, this.#nowMs);
+  }
+
+  // ------------------------------------------------------------ clients (ClientPipeline)
+
+  connect(sink: ClientSink, request: ConnectRequest, freshPassword: Uint8Array, remote: RemoteAddress): number {
+    const connection = new Connection(this.#nextHandle++, sink, remote);
+    this.connections.set(connection.handle, connection);
+    connection.stats.establishedMs = this.#wallMs;
+    connection.stats.received++;
+    this.counters.received++;
+    if (this.serving === 'no' || request.lastZxidSeen > this.tree.lastProcessedZxid) {
+      // Not served here, or this server is behind what the client has seen: it must try another one.
+      this.#close(connection);
+      return connection.handle;
+    }
+    connection.timeoutMs = Math.min(Math.max(request.timeoutMs, this.config.minSessionTimeoutMs), this.config.maxSessionTimeoutMs);
+    if (request.sessionId === 0n) {
+      const sessionId = this.#nextSessionId++;
+      connection.sessionId = sessionId;
+      const password = Buffer.from(freshPassword);
+      const body = Buffer.allocUnsafe(4 + password.length);
+      body.writeInt32BE(connection.timeoutMs, 0);
+      body.set(password, 4);
+      this.#write(connection, 'connect', 0, OpCode.createSession, sessionId, body, null);
+    } else {
+      connection.sessionId = request.sessionId;
+      if (this.serving === 'leader') {
+        this.#revalidated(connection, this.#revalidate(request.sessionId, request.password, 0));
+      } else {
+        const waiting = this.#enqueue(connection, 'connect', 0, OpCode.createSession, null);
+        this.#byNumber.set(waiting.requestNo, waiting);
+        this.#toLeader(revalidateFrame(waiting.requestNo, request.sessionId, request.password));
+      }
+    }
+    return connection.handle;
+  }
+
+  request(handle: number, request: ClientRequest): void {
+    const connection = this.connections.get(handle);
+    if (connection === undefined || connection.state === 'closed') return;
+    connection.stats.received++;
+    this.counters.received++;
+    if (connection.state === 'connecting') {
+      connection.early.push(request.clone());
+      return;
+    }
+    this.#accept(connection, request);
+  }
+
+  disconnected(handle: number): void {
+    const connection = this.connections.get(handle);
+    if (connection !== undefined) this.#forget(connection);
+  }
+
+  writable(handle: number): boolean {
+    const connection = this.connections.get(handle);
+    if (connection === undefined) return true;
+    const ok = connection.outstanding < CONNECTION_OUTSTANDING_MAX && this.#pending.length - this.#pendingHead < SERVER_OUTSTANDING_MAX;
+    if (!ok) connection.throttled = true;
+    return ok;
+  }
+
+  #accept(connection: Connection, request: ClientRequest): void {
+    if (!connection.touched) {
+      connection.touched = true;
+      this.#touched.push(connection);
+    }
+    const { op, xid } = request;
+    connection.stats.lastOp = op;
+    connection.stats.lastXid = xid;
+    switch (op) {
+      case OpCode.exists:
+      case OpCode.getData:
+      case OpCode.getChildren:
+      case OpCode.getChildren2:
+      case OpCode.getACL:
+      case OpCode.multiRead:
+      case OpCode.getEphemerals:
+      case OpCode.getAllChildrenNumber:
+      case OpCode.whoAmI:
+      case OpCode.setWatches:
+      case OpCode.setWatches2:
+      case OpCode.addWatch:
+      case OpCode.checkWatches:
+      case OpCode.removeWatches:
+      case OpCode.reconfig:
+        if (connection.outstanding === 0) this.#read(connection, request, this.#nowMs);
+        else this.#enqueue(connection, 'read', xid, op, request.clone());
+        return;
+      case OpCode.create:
+      case OpCode.create2:
+      case OpCode.createContainer:
+      case OpCode.createTTL:
+      case OpCode.delete:
+      case OpCode.setData:
+      case OpCode.setACL:
+      case OpCode.multi:
+      case OpCode.closeSession:
+        this.#write(connection, 'write', xid, op, connection.sessionId, request.body ?? encodeRequestBody(request), request);
+        return;
+      case OpCode.ping:
+        this.#reply(connection, Xid.PING, op, this.tree.lastProcessedZxid, 0, null, this.#nowMs);
+        return;
+      case OpCode.auth:
+        this.#auth(connection, request);
+        return;
+      case OpCode.sync:
+        this.#sync(connection, request);
+        return;
+      default:
+        // ZooKeeper: UNIMPLEMENTED with zxid -1, then the end of the connection. Includes a `check` outside of a multi.
+        this.#reply(connection, xid, op, -1, Code.UNIMPLEMENTED, null, this.#nowMs);
+        this.#close(connection);
+    }
+  }
+
+  #auth(connection: Connection, request: ClientRequest): void {
+    const { digest, superDigest } = this.config;
+    const id = authenticate(request.scheme, request.data ?? EMPTY_BODY, connection.remote.address, digest, superDigest);
+    if (id === null) {
+      this.#reply(connection, Xid.AUTH, OpCode.auth, 0, Code.AUTHFAILED, null, this.#nowMs);
+      this.#close(connection);
+      return;
+    }
+    if (!connection.ids.some((known) => known.scheme === id.scheme && known.id === id.id)) connection.ids = [...connection.ids, id];
+    this.#reply(connection, Xid.AUTH, OpCode.auth, 0, 0, null, this.#nowMs);
+  }
+
+  #enqueue(connection: Connection, kind: Waiting['kind'], xid: number, op: number, request: ClientRequest | null): Waiting {
+    this.#requestNo = (this.#requestNo + 1) >>> 0 || 1;
+    const waiting: Waiting = { connection, kind, xid, op, request, requestNo: this.#requestNo, arrivedMs: this.#nowMs, done: false, zxid: 0, err: 0, result: null };
+    connection.push(waiting);
+    return waiting;
+  }
+
+  #write(connection: Connection, kind: 'write' | 'connect', xid: number, op: OpCode, sessionId: bigint, body: Uint8Array, request: ClientRequest | null): void {
+    const waiting = this.#enqueue(connection, kind, xid, op, null);
+    this.#pending.push(waiting);
+    if (this.serving === 'leader') this.#prepare(request ?? this.#decode(op, body), body, sessionId, connection.ids, 0, waiting.requestNo);
+    else this.#outbound.add(waiting.requestNo, sessionId, op, connection.ids, body);
+  }
+
+  #sync(connection: Connection, request: ClientRequest): void {
+    const waiting = this.#enqueue(connection, 'sync', request.xid, OpCode.sync, request.clone());
+    this.#byNumber.set(waiting.requestNo, waiting);
+    if (this.serving === 'leader') this.#beginSync(null, waiting.requestNo);
+    else {
+      this.#flushOutbound();
+      this.#toLeader(syncFrame(Kind.SYNC, waiting.requestNo));
+    }
+  }
+
+  /** Answers what has come to the head of a connection's queue. */
+  #advance(connection: Connection): void {
+    for (let head = connection.head(); head !== undefined && connection.state !== 'closed'; head = connection.head()) {
+      if (head.kind === 'read') {
+        connection.shift();
+        this.#read(connection, head.request as ClientRequest, head.arrivedMs);
+        continue;
+      }
+      if (!head.done) break;
+      connection.shift();
+      if (head.kind === 'connect') this.#connected(connection);
+      else this.#finish(connection, head);
+    }
+    if (connection.throttled && connection.outstanding < CONNECTION_OUTSTANDING_MAX / 2) {
+      connection.throttled = false;
+      connection.sink.resume();
+    }
+  }
+
+  #finish(connection: Connection, waiting: Waiting): void {
+    if (waiting.err === Code.SESSIONMOVED) {
+      this.#close(connection);
+      return;
+    }
+    this.#reply(connection, waiting.xid, waiting.op, waiting.zxid, waiting.err, waiting.result, waiting.arrivedMs);
+    if (waiting.op === OpCode.closeSession || waiting.err === Code.SESSIONEXPIRED) this.#close(connection);
+  }
+
+  #reply(connection: Connection, xid: number, op: number, zxid: Zxid, err: number, result: Result | null, arrivedMs: number): void {
+    this.#markDirty(connection);
+    connection.sink.reply(xid, op, zxid, err, err === 0 ? result : null);
+    connection.stats.sent++;
+    connection.stats.lastZxid = zxid;
+    this.counters.replied(op, this.#nowMs - arrivedMs);
+  }
+
+  #markDirty(connection: Connection): void {
+    if (!connection.dirty) {
+      connection.dirty = true;
+      this.dirtyConnections.push(connection);
+    }
+  }
+
+  #close(connection: Connection): void {
+    if (connection.state === 'closed') return;
+    this.#forget(connection);
+    this.#markDirty(connection);
+    connection.sink.close();
+  }
+
+  /** The connection is over; its session is not. */
+  #forget(connection: Connection): void {
+    connection.state = 'closed';
+    this.connections.delete(connection.handle);
+    if (this.#bySession.get(connection.sessionId) === connection) this.#bySession.delete(connection.sessionId);
+    this.watches.removeAll(connection);
+    for (let i = connection.queueHead; i < connection.queue.length; i++) {
+      const waiting = connection.queue[i] as Waiting;
+      if (waiting.kind === 'sync' || waiting.kind === 'connect') this.#byNumber.delete(waiting.requestNo);
+    }
+    connection.queue.length = 0;
+    connection.queueHead = 0;
+    connection.early = [];
+  }
+
+  // ------------------------------------------------------------ reads and watches
+
+  #read(connection: Connection, request: ClientRequest, arrivedMs: number): void {
+    const { op, xid, path } = request;
+    const zxid = this.tree.lastProcessedZxid;
+    if (request.malformed !== 0) {
+      this.#reply(connection, xid, op, zxid, request.malformed, null, arrivedMs);
+      return;
+    }
+    switch (op) {
+      case OpCode.setWatches:
+      case OpCode.setWatches2:
+        this.watches.setWatches(this.tree, request, connection, this.#fireMissed);
+        this.#reply(connection, xid, op, zxid, 0, null, arrivedMs);
+        return;
+      case OpCode.addWatch:
+        this.watches.add(request.flags === 1 ? 'persistentRecursive' : 'persistent', path, connection);
+        this.#reply(connection, xid, op, zxid, 0, { kind: 'error', err: 0 }, arrivedMs);
+        return;
+      case OpCode.checkWatches:
+        this.#reply(connection, xid, op, zxid, this.watches.contains(path, connection, request.flags) ? 0 : Code.NOWATCHER, null, arrivedMs);
+        return;
+      case OpCode.removeWatches:
+        this.#reply(connection, xid, op, zxid, this.watches.remove(path, connection, request.flags) ? 0 : Code.NOWATCHER, null, arrivedMs);
+        return;
+      case OpCode.reconfig:
+        this.#reply(connection, xid, op, zxid, Code.RECONFIGDISABLED, null, arrivedMs);
+        return;
+    }
+    const { err, result } = executeRead(this.tree, request, connection.ids, connection.sessionId);
+    if (request.watch && (err === 0 || (op === OpCode.exists && err === Code.NONODE))) {
+      this.watches.add(op === OpCode.getChildren || op === OpCode.getChildren2 ? 'child' : 'data', path, connection);
+    }
+    this.#reply(connection, xid, op, zxid, err, result, arrivedMs);
+  }
+
+  #listenToTree(): void {
+    this.tree.onChange = (event, path, zxid, acl) => {
+      this.#changeZxid = zxid;
+      this.watches.trigger(event, path, acl, this.#fire);
+    };
+  }
+  #changeZxid: Zxid = 0;
+  readonly #fire = (connection: Connection, type: number, path: string, acl: readonly Acl[] | null): void => {
+    // READ is checked when the event is delivered, since ACLs may have changed after the watch was left (CVE-2024-23944).
+    if (acl !== null && !checkAcl(acl, Perms.READ, connection.ids)) return;
+    this.#markDirty(connection);
+    connection.sink.event(type, KeeperState.SyncConnected, path, this.#changeZxid);
+    this.counters.sent++;
+  };
+  readonly #fireMissed = (connection: Connection, type: number, path: string, acl: readonly Acl[] | null): void => {
+    this.#changeZxid = -1;
+    this.#fire(connection, type, path, acl);
+  };
+
+  // ------------------------------------------------------------ sessions
+
+  #connected(connection: Connection): void {
+    const other = this.#bySession.get(connection.sessionId);
+    if (other !== undefined && other !== connection) this.#close(other);
+    this.#bySession.set(connection.sessionId, connection);
+    connection.state = 'open';
+    const session = this.tree.sessions.get(connection.sessionId);
+    this.#markDirty(connection);
+    connection.sink.connected(connection.timeoutMs, connection.sessionId, session?.password ?? NO_PASSWORD, false);
+    const early = connection.early;
+    connection.early = [];
+    for (const request of early) this.#acceptEarly(connection, request);
+  }
+  #acceptEarly(connection: Connection, request: ClientRequest): void {
+    if (connection.state === 'open') this.#accept(connection, request);
+  }
+
+  /** timeoutMs 0: refused. */
+  #revalidated(connection: Connection, timeoutMs: number): void {
+    if (connection.state === 'closed') return;
+    if (timeoutMs === 0) {
+      this.#markDirty(connection);
+      connection.sink.connected(0, 0n, NO_PASSWORD, false);
+      this.#close(connection);
+      return;
+    }
+    connection.timeoutMs = timeoutMs;
+    this.#connected(connection);
+  }
+
+  /** Leader: the session's timeout if it lives and the password is right, else 0. */
+  #revalidate(sessionId: bigint, password: Uint8Array, originId: number): number {
+    const session = this.tree.sessions.get(sessionId);
+    if (session === undefined || !this.#prep?.hasSession(sessionId) || !sameBytes(session.password, password)) return 0;
+    this.#owner.set(sessionId, originId);
+    this.#tracker.touch(sessionId, this.#nowMs);
+    return session.timeoutMs;
+  }
+
+  #tellTouches(): void {
+    if (this.#touched.length === 0) return;
+    const ids: bigint[] = [];
+    for (const connection of this.#touched) {
+      connection.touched = false;
+      if (connection.state === 'open') ids.push(connection.sessionId);
+    }
+    this.#touched.length = 0;
+    if (this.serving === 'leader') for (const id of ids) this.#tracker.touch(id, this.#nowMs);
+    else if (ids.length > 0) this.#toLeader(touchFrame(ids));
+  }
+
+  // ------------------------------------------------------------ leader: prepare and propose
+
+  #decode(op: OpCode, body: Uint8Array): ClientRequest {
+    const request = this.#scratch;
+    if (op === OpCode.createSession) request.op = op;
+    else decodeRequestBody(op, body, request);
+    return request;
+  }
+
+  #prepare(request: ClientRequest, body: Uint8Array | null, sessionId: bigint, ids: readonly AuthId[], originId: number, requestNo: number): void {
+    const prep = this.#prep;
+    if (prep === null || zxidCounter(this.#lastProposed) >= COUNTER_MAX) return; // the epoch's zxids are used up: the peer forces a new one
+    const zxid = this.#lastProposed + 1;
+    let txn: Txn;
+    if (request.op === OpCode.createSession) {
+      assert(body !== null && body.length >= 4, 'createSession has a body');
+      const timeoutMs = new DataView(body.buffer, body.byteOffset).getInt32(0);
+      txn = prep.createSession(sessionId, timeoutMs, body.slice(4), zxid);
+      if (txn.type === 'createSession') {
+        this.#tracker.track(sessionId, timeoutMs, this.#nowMs);
+        this.#owner.set(sessionId, originId);
+      }
+    } else if (!prep.hasSession(sessionId)) {
+      txn = { type: 'error', err: Code.SESSIONEXPIRED };
+    } else if (this.#owner.get(sessionId) !== originId && this.#claim(sessionId, originId) !== originId) {
+      txn = { type: 'error', err: Code.SESSIONMOVED };
+    } else if (request.op === OpCode.closeSession) {
+      txn = prep.closeSession(sessionId, zxid);
+      this.#tracker.remove(sessionId);
+    } else if (request.malformed !== 0) {
+      txn = { type: 'error', err: request.malformed };
+    } else {
+      txn = prep.prep(request, sessionId, ids, zxid, this.#wallMs);
+    }
+    this.#add({ zxid, timeMs: this.#wallMs, sessionId, originId, requestNo }, txn);
+  }
+
+  /** A new leader does not know where sessions are: the first server that writes for one owns it. */
+  #claim(sessionId: bigint, originId: number): number {
+    const owner = this.#owner.get(sessionId);
+    if (owner !== undefined) return owner;
+    this.#owner.set(sessionId, originId);
+    return originId;
+  }
+
+  #add(header: TxnHeader, txn: Txn): void {
+    if (this.#groupTxns.length === 0) {
+      this.#groupFirst = header.zxid;
+      this.#group.begin(header.zxid);
+    }
+    this.#group.add(header, txn);
+    this.#groupTxns.push({ header, txn });
+    this.#lastProposed = header.zxid;
+    if (this.#group.byteLength >= GROUP_BYTES_MAX) this.#propose();
+  }
+
+  #propose(): void {
+    if (this.#groupTxns.length === 0) return;
+    const group: TxnGroup = { firstZxid: this.#groupFirst, lastZxid: this.#lastProposed, bytes: this.#group.finish(), decoded: this.#groupTxns };
+    this.#groupTxns = [];
+    this.counters.proposed(group.bytes.length);
+    this.peer.step({ type: 'propose', group }, this.#nowMs);
+  }
+
+  #expireSessions(): void {
+    if (this.serving !== 'leader' || this.#prep === null) return;
+    for (const sessionId of this.#tracker.expire(this.#nowMs)) {
+      this.#tracker.remove(sessionId);
+      if (!this.#prep.hasSession(sessionId)) continue;
+      this.counters.expired++;
+      this.#prepare(CLOSE, EMPTY_BODY, sessionId, NO_IDS, this.#claim(sessionId, 0), 0);
+    }
+    if (this.#nowMs >= this.#nextReapMs) {
+      this.#nextReapMs = this.#nowMs + REAP_INTERVAL_MS;
+      for (const path of reapCandidates(this.tree, this.#wallMs)) {
+        const zxid = this.#lastProposed + 1;
+        const txn = this.#prep.reap(path, zxid);
+        if (txn !== null) this.#add({ zxid, timeMs: this.#wallMs, sessionId: 0n, originId: 0, requestNo: 0 }, txn);
+      }
+    }
+  }
+
+  // ------------------------------------------------------------ leader: SYNC
+
+  #beginSync(channel: number | null, requestNo: number): void {
+    this.#propose();
+    const token = this.#nextToken++;
+    this.#syncs.push({ token, target: this.#lastProposed, channel, requestNo, confirmed: false });
+    this.peer.step({ type: 'confirmQuorum', token }, this.#nowMs);
+  }
+
+  #answerSyncs(): boolean {
+    if (this.#syncs.length === 0) return false;
+    const waiting: PendingSync[] = [];
+    for (const sync of this.#syncs) {
+      if (!sync.confirmed || this.tree.lastProcessedZxid < sync.target) waiting.push(sync);
+      else if (sync.channel === null) this.#synced(sync.requestNo);
+      else this.peer.step({ type: 'pipeline', channel: sync.channel, body: syncFrame(Kind.SYNCED, sync.requestNo) }, this.#nowMs);
+    }
+    const answered = waiting.length < this.#syncs.length;
+    this.#syncs = waiting;
+    return answered;
+  }
+
+  #synced(requestNo: number): void {
+    const waiting = this.#byNumber.get(requestNo);
+    if (waiting === undefined) return;
+    this.#byNumber.delete(requestNo);
+    waiting.done = true;
+    waiting.zxid = this.tree.lastProcessedZxid;
+    waiting.result = { kind: 'path', path: (waiting.request as ClientRequest).path };
+    this.#advance(waiting.connection);
+  }
+
+  // ------------------------------------------------------------ between servers
+
+  #toLeader(body: Uint8Array): void {
+    this.peer.step({ type: 'pipeline', channel: null, body }, this.#nowMs);
+  }
+
+  #flushOutbound(): void {
+    if (this.#outbound.count > 0) this.#toLeader(this.#outbound.finish());
+  }
+
+  #onPipeline(effect: Extract<PeerEffect, { type: 'pipeline' }>): void {
+    const { channel, originId, body } = effect;
+    if (!(body instanceof Uint8Array) || body.length === 0) throw new DreyError('COORD_PEER_FRAME', 'a pipeline message without a body');
+    const frame = Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.length);
+    switch (frame[0]) {
+      case Kind.REQUEST:
+        if (this.serving !== 'leader' || channel === null) return;
+        readRequestFrame(frame, (requestNo, sessionId, op, ids, requestBody) => {
+          this.#prepare(this.#decode(op as OpCode, requestBody), requestBody, sessionId, ids, originId, requestNo);
+        });
+        return;
+      case Kind.TOUCH:
+        if (this.serving === 'leader') readTouchFrame(frame, (sessionId) => this.#tracker.touch(sessionId, this.#nowMs));
+        return;
+      case Kind.REVALIDATE: {
+        if (this.serving !== 'leader' || channel === null) return;
+        const { requestNo, sessionId, password } = readRevalidateFrame(frame);
+        const timeoutMs = this.#revalidate(sessionId, password, originId);
+        this.peer.step({ type: 'pipeline', channel, body: revalidatedFrame(requestNo, timeoutMs) }, this.#nowMs);
+        return;
+      }
+      case Kind.REVALIDATED: {
+        const { requestNo, timeoutMs } = readRevalidatedFrame(frame);
+        const waiting = this.#byNumber.get(requestNo);
+        if (waiting === undefined) return;
+        this.#byNumber.delete(requestNo);
+        waiting.connection.shift();
+        this.#revalidated(waiting.connection, timeoutMs);
+        return;
+      }
+      case Kind.SYNC:
+        if (this.serving === 'leader' && channel !== null) this.#beginSync(channel, readSyncFrame(frame));
+        return;
+      case Kind.SYNCED:
+        this.#synced(readSyncFrame(frame));
+        return;
+      default:
+        throw new DreyError('COORD_PEER_FRAME', `unknown pipeline message ${frame[0]}`);
+    }
+  }
+
+  // ------------------------------------------------------------ the end of a turn
+
+  /** Proposes and forwards what the turn brought, carries out what the peer decided, and names what is left for the driver. */
+  drain(): ServerDrain {
+    const out = this.#drain;
+    out.persist.length = 0;
+    out.sends.length = 0;
+    out.actions.length = 0;
+    this.#expireSessions();
+    if (this.serving !== 'no' && this.#nowMs >= this.#nextTouchMs) {
+      this.#nextTouchMs = this.#nowMs + Math.min(this.config.tickMs / 2, TOUCH_INTERVAL_MAX_MS);
+      this.#tellTouches();
+    }
+    let peerDeadlineMs: number;
+    do {
+      this.#propose();
+      this.#flushOutbound();
+      const drained = this.peer.drain();
+      peerDeadlineMs = drained.deadlineMs;
+      for (const effect of drained.effects) this.#carryOut(effect, out);
+    } while (this.#answerSyncs() || this.#groupTxns.length > 0 || this.#outbound.count > 0);
+    out.deadlineMs = peerDeadlineMs;
+    if (this.serving !== 'no' && this.#touched.length > 0) out.deadlineMs = Math.min(out.deadlineMs, this.#nextTouchMs);
+    if (this.serving === 'leader') out.deadlineMs = Math.min(out.deadlineMs, this.#tracker.nextDeadlineMs(), this.#nextReapMs);
+    return out;
+  }
+
+  #carryOut(effect: PeerEffect, out: ServerDrain): void {
+    switch (effect.type) {
+      case 'persist':
+        this.#receiveSnapshot(effect.op);
+        out.persist.push(effect);
+        return;
+      case 'send':
+        out.sends.push(effect);
+        return;
+      case 'deliver':
+        this.#deliver(effect.group);
+        return;
+      case 'resetState':
+        assert(this.#incoming !== null, 'the state was received before it takes effect');
+        this.tree = this.#incoming;
+        this.#incoming = null;
+        this.tree.loadDone(effect.baseZxid);
+        this.#listenToTree();
+        return;
+      case 'serving':
+        this.#serve(effect.serving, effect.epoch, effect.originId);
+        out.actions.push(effect);
+        return;
+      case 'pipeline':
+        try {
+          this.#onPipeline(effect);
+        } catch (error) {
+          if (!(error instanceof DreyError)) throw error;
+          // A peer that talks nonsense loses its channel, and with it its requests; nobody else notices.
+          if (effect.channel !== null) out.actions.push({ type: 'closeChannel', channel: effect.channel });
+          out.actions.push({ type: 'trace', name: 'MalformedPipelineMessage', fields: { sid: effect.sid, why: error.message } });
+        }
+        return;
+      case 'quorumConfirmed':
+        for (const sync of this.#syncs) if (sync.token === effect.token) sync.confirmed = true;
+        return;
+      case 'learnerUp':
+        return;
+      case 'learnerDown':
+        this.#syncs = this.#syncs.filter((sync) => sync.channel !== effect.channel);
+        return;
+      case 'dialLearner':
+      case 'closeChannel':
+      case 'readJournal':
+      case 'sendSnapshot':
+      case 'state':
+      case 'trace':
+        out.actions.push(effect);
+        return;
+      default:
+        assertNever(effect);
+    }
+  }
+
+  #receiveSnapshot(op: PersistOp): void {
+    if (op.type === 'snapshotBegin') this.#incoming = new DataTree();
+    else if (op.type === 'snapshotChunk') for (const [key, value] of op.entries) this.#incoming?.loadEntry(key, value);
+  }
+
+  #deliver(group: TxnGroup): void {
+    if (group.decoded !== undefined) for (const { header, txn } of group.decoded as HeadedTxn[]) this.#apply(header, txn);
+    else decodeTxnGroup(group.bytes, group.firstZxid, this.#applyDecoded);
+    this.#prep?.committed(group.lastZxid);
+  }
+  readonly #applyDecoded = (header: TxnHeader, txn: Txn): void => this.#apply(header, txn);
+
+  #apply(header: TxnHeader, txn: Txn): void {
+    const { err, result } = this.tree.apply(header, txn);
+    if (this.serving === 'no') return;
+    const { zxid, originId, requestNo } = header;
+    let waiting: Waiting | null = null;
+    if (requestNo !== 0 && originId === this.#originId && zxidEpoch(zxid) === this.#epoch) {
+      waiting = this.#pending[this.#pendingHead] ?? null;
+      assert(waiting !== null && waiting.requestNo === requestNo, 'txns of this origin come in the order of its requests');
+      this.#pendingHead++;
+      if (this.#pendingHead === this.#pending.length) {
+        this.#pending.length = 0;
+        this.#pendingHead = 0;
+      } else if (this.#pendingHead >= 4096) {
+        this.#pending.splice(0, this.#pendingHead);
+        this.#pendingHead = 0;
+      }
+    }
+    if (waiting !== null && waiting.connection.state !== 'closed') {
+      waiting.done = true;
+      waiting.zxid = zxid;
+      waiting.err = err;
+      waiting.result = result;
+      if (waiting.kind === 'connect' && err !== 0) this.#close(waiting.connection);
+      else this.#advance(waiting.connection);
+    }
+    if (txn.type === 'closeSession') {
+      this.#owner.delete(txn.sessionId);
+      // Expired, or closed through another connection.
+      const connection = this.#bySession.get(txn.sessionId);
+      if (connection !== undefined && connection !== waiting?.connection) this.#close(connection);
+    }
+  }
+
+  #serve(serving: Serving, epoch: number, originId: number): void {
+    for (const connection of [...this.connections.values()]) this.#close(connection);
+    this.#pending = [];
+    this.#pendingHead = 0;
+    this.#byNumber.clear();
+    this.#touched.length = 0;
+    if (this.#outbound.count > 0) this.#outbound.finish();
+    if (this.#groupTxns.length > 0) {
+      this.#group.finish();
+      this.#groupTxns = [];
+    }
+    this.#syncs = [];
+    this.#owner.clear();
+    this.#tracker.clear();
+    this.#prep = null;
+    this.#nextReapMs = Infinity;
+
+    this.serving = serving;
+    this.#epoch = epoch;
+    this.#originId = originId;
+    this.#servingSinceMs = this.#nowMs;
+    if (serving !== 'leader') return;
+    this.#prep = new PrepRequest(this.tree, { juteMaxBuffer: this.config.juteMaxBuffer });
+    this.#lastProposed = Math.max(this.peer.lastZxid, makeZxid(epoch, 0));
+    // A new leader gives every session its whole timeout again.
+    for (const [sessionId, session] of this.tree.sessions.entries()) this.#tracker.track(sessionId, session.timeoutMs, this.#nowMs);
+    this.#nextReapMs = this.#nowMs + REAP_INTERVAL_MS;
+  }
+
+  stats(): ServerStats {
+    return this.counters.stats(this, this.#nowMs, this.serving === 'no' ? 0 : this.#nowMs - this.#servingSinceMs, this.#pending.length - this.#pendingHead);
+  }
+
+  get sessionCount(): number {
+    return this.tree.sessions.size;
+  }
+}
+
+const NO_IDS: readonly AuthId[] = [];
+const CLOSE = Object.assign(new ClientRequest(), { op: OpCode.closeSession });
+
+/** In constant time for equal lengths, since one of them is a secret. */
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  let difference = 0;
+  for (let i = 0; i < a.length; i++) difference |= (a[i] as number) ^ (b[i] as number);
+  return difference === 0;
+}
