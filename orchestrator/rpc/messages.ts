@@ -67,7 +67,11 @@ export type MasterMessage =
   | { readonly type: 'hello'; readonly epoch: number; readonly masterId: string }
   | { readonly type: 'deploy'; readonly epoch: number; readonly tasks: readonly TaskDeployment[] }
   | { readonly type: 'cancel'; readonly epoch: number; readonly executionIds: readonly ExecutionId[] }
-  | { readonly type: 'triggerCheckpoint'; readonly epoch: number; readonly jobId: JobId; readonly checkpointId: number; readonly stop: boolean }
+  /**
+   * stop: sources read nothing after this barrier. final: every source subtask has said inputEnded. Tasks FINISH when a stop or final
+   * checkpoint is complete, and at no other one: so each checkpoint before it holds the state of all subtasks, ended or not.
+   */
+  | { readonly type: 'triggerCheckpoint'; readonly epoch: number; readonly jobId: JobId; readonly checkpointId: number; readonly stop: boolean; readonly final?: boolean }
   /** Also sent again after adoption and restart: idempotent. */
   | { readonly type: 'checkpointComplete'; readonly epoch: number; readonly jobId: JobId; readonly checkpointId: number }
   | { readonly type: 'abortCheckpoint'; readonly epoch: number; readonly jobId: JobId; readonly checkpointId: number }
@@ -84,7 +88,7 @@ export type WorkerMessage =
   | { readonly type: 'taskState'; readonly report: TaskReport }
   | { readonly type: 'ackCheckpoint'; readonly executionId: ExecutionId; readonly checkpointId: number; readonly state: TaskState; readonly alignmentMs: number; readonly syncMs: number; readonly asyncMs: number }
   | { readonly type: 'declineCheckpoint'; readonly executionId: ExecutionId; readonly checkpointId: number; readonly reason: string }
-  /** All splits of this source subtask have ended: the master triggers the final checkpoint when all source subtasks have said so. */
+  /** All splits of this source subtask have ended: the master triggers the final checkpoint when all source subtasks have said so. Said again after each hello. */
   | { readonly type: 'inputEnded'; readonly executionId: ExecutionId }
   /** About once a second. */
   | { readonly type: 'metrics'; readonly tasks: readonly TaskMetrics[] }
