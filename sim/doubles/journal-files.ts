@@ -1,0 +1,306 @@
+/**
+ * JournalFiles in memory, with the ways in which a disk lets a program down.
+ *
+ * What a crash leaves of a write in flight: any subset of its 512-byte sectors, in any combination with other writes in flight;
+ * sometimes a sector of neither the old nor the new bytes (only sectors that lie wholly within the write: sectors are atomic).
+ * What was reported durable stays, unless a fault is asked for by name (flipBits, zeroRange, removeFile).
+ */
+import { assert } from '../../coord/base/assert.ts';
+import type { Callback, JournalFile, JournalFiles } from '../../coord/base/ports.ts';
+import type { Prng } from '../../coord/base/prng.ts';
+
+export type Schedule = (delayMs: number, fn: () => void) => void;
+
+export const SECTOR_BYTES = 512;
+
+export interface CrashableOptions {
+  /** Calls `fn` once after `delayMs`; never within the call. */
+  readonly schedule: Schedule;
+  readonly prng: Prng;
+  /** Latency of a write, uniform between the two. Default 0.1 to 1. */
+  readonly writeMs?: readonly [min: number, max: number];
+}
+
+interface InFlight {
+  readonly name: string;
+  readonly position: number;
+  readonly bytes: Uint8Array;
+}
+
+type InFlightEntry = { readonly type: 'create'; readonly name: string; readonly size: number } | { readonly type: 'remove'; readonly name: string };
+
+export class CrashableJournalFiles implements JournalFiles {
+  readonly #schedule: Schedule;
+  readonly #prng: Prng;
+  readonly #writeMs: readonly [number, number];
+  /** What is on the platter. */
+  readonly #files = new Map<string, Uint8Array>();
+  readonly #writes = new Set<InFlight>();
+  readonly #entries = new Set<InFlightEntry>();
+  /** Increases at each crash: what was begun before is never answered. */
+  #life = 0;
+  #failWrites = 0;
+  #failCreates = 0;
+  #failReads = 0;
+  #extraMs = 0;
+  #capacityBytes = Infinity;
+  /** Counters for tests and for the simulator's probes. */
+  readonly counts = { writes: 0, bytes: 0, creates: 0, removes: 0, failed: 0, torn: 0 };
+
+  constructor(options: CrashableOptions) {
+    this.#schedule = options.schedule;
+    this.#prng = options.prng;
+    this.#writeMs = options.writeMs ?? [0.1, 1];
+  }
+
+  // ---------------------------------------------------------------- port
+
+  list(done: Callback<string[]>): void {
+    this.#later(0.05, () => done(null, [...this.#files.keys()]));
+  }
+
+  read(name: string, done: Callback<Uint8Array>): void {
+    this.#later(this.#latency(), () => {
+      const file = this.#files.get(name);
+      if (this.#failReads > 0) {
+        this.#failReads--;
+        this.counts.failed++;
+        done(diskError('EIO', 'read', name), new Uint8Array(0));
+      } else if (file === undefined) done(diskError('ENOENT', 'read', name), new Uint8Array(0));
+      else done(null, file.slice());
+    });
+  }
+
+  create(name: string, size: number, done: Callback): void {
+    const entry: InFlightEntry = { type: 'create', name, size };
+    this.#entries.add(entry);
+    this.#later(this.#latency() + size / 1e6, () => {
+      this.#entries.delete(entry);
+      this.counts.creates++;
+      if (this.#files.has(name)) return done(diskError('EEXIST', 'create', name));
+      if (this.#failCreates > 0) {
+        this.#failCreates--;
+        this.counts.failed++;
+        return done(diskError('EIO', 'create', name));
+      }
+      if (this.usedBytes() + size > this.#capacityBytes) {
+        this.counts.failed++;
+        return done(diskError('ENOSPC', 'create', name));
+      }
+      this.#files.set(name, new Uint8Array(size));
+      done(null);
+    });
+  }
+
+  open(name: string, done: Callback<JournalFile>): void {
+    this.#later(0.05, () => {
+      if (!this.#files.has(name)) return done(diskError('ENOENT', 'open', name), CLOSED_FILE);
+      done(null, new OpenFile(this, name, this.#life));
+    });
+  }
+
+  remove(name: string, done: Callback): void {
+    const entry: InFlightEntry = { type: 'remove', name };
+    this.#entries.add(entry);
+    this.#later(this.#latency(), () => {
+      this.#entries.delete(entry);
+      this.counts.removes++;
+      if (!this.#files.delete(name)) return done(diskError('ENOENT', 'remove', name));
+      done(null);
+    });
+  }
+
+  // ---------------------------------------------------------------- faults
+
+  /**
+   * The machine loses power, or the process is killed. Keeps what was reported durable and, of what was in flight, a random part.
+   * No callback of an earlier call is ever called.
+   */
+  crash(prng: Prng = this.#prng): void {
+    this.#life++;
+    const writes = [...this.#writes];
+    this.#writes.clear();
+    for (const write of writes) this.#tear(write, prng);
+    const entries = [...this.#entries];
+    this.#entries.clear();
+    for (const entry of entries) {
+      if (!prng.chance(0.5)) continue;
+      if (entry.type === 'remove') this.#files.delete(entry.name);
+      else if (!this.#files.has(entry.name)) this.#files.set(entry.name, new Uint8Array(prng.chance(0.5) ? entry.size : prng.below(entry.size)));
+    }
+    this.#failWrites = 0;
+    this.#failCreates = 0;
+    this.#failReads = 0;
+  }
+
+  /** The next n writes fail with EIO and leave a random part of themselves. */
+  failWrites(n: number): void {
+    this.#failWrites = n;
+  }
+
+  failCreates(n: number): void {
+    this.#failCreates = n;
+  }
+
+  failReads(n: number): void {
+    this.#failReads = n;
+  }
+
+  /** Files may hold this many bytes in all; Infinity = room again. */
+  setCapacity(bytes: number): void {
+    this.#capacityBytes = bytes;
+  }
+
+  /** Added to the latency of everything that begins from now on. */
+  slow(extraMs: number): void {
+    this.#extraMs = extraMs;
+  }
+
+  /** Flips one bit of each byte of [from, to). */
+  flipBits(name: string, from: number, to: number, prng: Prng = this.#prng): void {
+    const file = this.#existing(name);
+    for (let i = from; i < to; i++) file[i] = (file[i] as number) ^ (1 << prng.below(8));
+  }
+
+  /** As if the writes to [from, to) had been reported and never done. */
+  zeroRange(name: string, from: number, to: number): void {
+    this.#existing(name).fill(0, from, to);
+  }
+
+  removeFile(name: string): void {
+    assert(this.#files.delete(name), `no file ${name}`);
+  }
+
+  // ---------------------------------------------------------------- for judges
+
+  names(): string[] {
+    return [...this.#files.keys()].sort();
+  }
+
+  /** The durable bytes of a file themselves, not a copy. */
+  bytesOf(name: string): Uint8Array {
+    return this.#existing(name);
+  }
+
+  usedBytes(): number {
+    let used = 0;
+    for (const file of this.#files.values()) used += file.length;
+    return used;
+  }
+
+  get writesInFlight(): number {
+    return this.#writes.size;
+  }
+
+  // ---------------------------------------------------------------- inside
+
+  /** For OpenFile. */
+  write(name: string, life: number, chunks: readonly Uint8Array[], position: number, done: Callback): void {
+    if (life !== this.#life) return;
+    const bytes = concat(chunks);
+    const write: InFlight = { name, position, bytes };
+    const file = this.#files.get(name);
+    assert(file !== undefined, `write to the removed file ${name}`);
+    assert(position >= 0 && position + bytes.length <= file.length, `write beyond the end of ${name}: ${position} + ${bytes.length} > ${file.length}`);
+    this.#writes.add(write);
+    this.counts.writes++;
+    this.counts.bytes += bytes.length;
+    this.#later(this.#latency(), () => {
+      this.#writes.delete(write);
+      if (this.#failWrites > 0) {
+        this.#failWrites--;
+        this.counts.failed++;
+        this.#tear(write, this.#prng);
+        return done(diskError('EIO', 'write', name));
+      }
+      this.#files.get(name)?.set(bytes, position);
+      done(null);
+    });
+  }
+
+  /** For OpenFile. */
+  closeFile(life: number, done: Callback): void {
+    if (life === this.#life) this.#later(0.05, () => done(null));
+  }
+
+  #tear(write: InFlight, prng: Prng): void {
+    const file = this.#files.get(write.name);
+    if (file === undefined) return;
+    this.counts.torn++;
+    const style = prng.below(4);
+    if (style === 0) return;
+    const end = write.position + write.bytes.length;
+    const cut = style === 1 ? write.position + prng.below(write.bytes.length + 1) : end;
+    for (let at = write.position; at < end; ) {
+      const next = Math.min(end, (Math.floor(at / SECTOR_BYTES) + 1) * SECTOR_BYTES);
+      const keep = style === 1 ? at < cut : style === 2 ? true : prng.chance(0.5);
+      if (keep) file.set(write.bytes.subarray(at - write.position, next - write.position), at);
+      else if (next - at === SECTOR_BYTES && prng.chance(0.05)) file.set(prng.bytes(SECTOR_BYTES), at);
+      at = next;
+    }
+  }
+
+  #existing(name: string): Uint8Array {
+    const file = this.#files.get(name);
+    assert(file !== undefined, `no file ${name}`);
+    return file;
+  }
+
+  #latency(): number {
+    const [min, max] = this.#writeMs;
+    return min + (max - min) * this.#prng.float() + this.#extraMs;
+  }
+
+  #later(delayMs: number, fn: () => void): void {
+    const life = this.#life;
+    this.#schedule(delayMs, () => {
+      if (life === this.#life) fn();
+    });
+  }
+}
+
+class OpenFile implements JournalFile {
+  readonly #files: CrashableJournalFiles;
+  readonly #name: string;
+  readonly #life: number;
+  #closed = false;
+
+  constructor(files: CrashableJournalFiles, name: string, life: number) {
+    this.#files = files;
+    this.#name = name;
+    this.#life = life;
+  }
+
+  write(chunks: readonly Uint8Array[], position: number, done: Callback): void {
+    assert(!this.#closed, `write to the closed file ${this.#name}`);
+    this.#files.write(this.#name, this.#life, chunks, position, done);
+  }
+
+  close(done: Callback): void {
+    assert(!this.#closed, `${this.#name} closed twice`);
+    this.#closed = true;
+    this.#files.closeFile(this.#life, done);
+  }
+}
+
+const CLOSED_FILE: JournalFile = {
+  write: () => assert(false, 'write to a file that did not open'),
+  close: () => assert(false, 'close of a file that did not open'),
+};
+
+/** As Node reports it. */
+export function diskError(code: string, call: string, name: string): Error {
+  return Object.assign(new Error(`${code}: ${call} '${name}'`), { code });
+}
+
+function concat(chunks: readonly Uint8Array[]): Uint8Array {
+  let length = 0;
+  for (const chunk of chunks) length += chunk.length;
+  const out = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    out.set(chunk, at);
+    at += chunk.length;
+  }
+  return out;
+}

@@ -1,0 +1,363 @@
+/**
+ * Kv in memory, with LevelDB's guarantees and no more: a batch is atomic; a synced batch is durable once it was answered; a batch
+ * that was not synced may be lost by a crash, also when a later, synced one survives (LevelDB writes to more than one log file over
+ * time). A batch in flight may or may not survive.
+ */
+import { assert } from '../../coord/base/assert.ts';
+import type { Callback, Kv, KvOp, KvStores, KvView } from '../../coord/base/ports.ts';
+import type { Prng } from '../../coord/base/prng.ts';
+import { diskError, type CrashableOptions, type Schedule } from './journal-files.ts';
+
+type Op = { readonly key: string; readonly value: Uint8Array | undefined };
+
+export class CrashableKvStores implements KvStores {
+  readonly #schedule: Schedule;
+  readonly #prng: Prng;
+  readonly #options: CrashableOptions;
+  readonly #stores = new Map<string, CrashableKv>();
+
+  constructor(options: CrashableOptions) {
+    this.#options = options;
+    this.#schedule = options.schedule;
+    this.#prng = options.prng;
+  }
+
+  open(name: string, done: Callback<Kv>): void {
+    const store = this.store(name);
+    const life = store.life;
+    this.#schedule(0.2, () => {
+      if (life !== store.life) return;
+      if (store.isOpen) return done(diskError('LOCK', 'open', name), CLOSED_KV);
+      done(null, store.openHandle());
+    });
+  }
+
+  /** The store itself, for faults and judges. */
+  store(name: string): CrashableKv {
+    let store = this.#stores.get(name);
+    if (store === undefined) {
+      store = new CrashableKv(this.#options);
+      this.#stores.set(name, store);
+    }
+    return store;
+  }
+
+  crash(prng: Prng = this.#prng): void {
+    for (const store of this.#stores.values()) store.crash(prng);
+  }
+}
+
+/** One store: its platter, and what handles see. */
+export class CrashableKv {
+  readonly #schedule: Schedule;
+  readonly #prng: Prng;
+  readonly #writeMs: readonly [number, number];
+  /** What a crash leaves at least. */
+  #durable = new Map<string, Uint8Array>();
+  /** Answered and not durable, in order. */
+  #volatile: Op[][] = [];
+  /** Answered with an error: whether they are in the log is found out when the store is opened again. */
+  #failed: Op[][] = [];
+  readonly #inFlight = new Set<Op[]>();
+  readonly data = new SortedMap();
+  /** Increases at each crash. */
+  life = 0;
+  isOpen = false;
+  #extraMs = 0;
+  #failBatches = 0;
+  #capacityBytes = Infinity;
+  readonly counts = { batches: 0, synced: 0, failed: 0, lost: 0 };
+
+  constructor(options: CrashableOptions) {
+    this.#schedule = options.schedule;
+    this.#prng = options.prng;
+    this.#writeMs = options.writeMs ?? [0.1, 1];
+  }
+
+  openHandle(): Kv {
+    this.isOpen = true;
+    for (const batch of this.#failed) {
+      if (!this.#prng.chance(0.5)) continue;
+      applyTo(this.#durable, batch);
+      applyTo(this.data, batch);
+    }
+    this.#failed = [];
+    return new Handle(this, this.life);
+  }
+
+  crash(prng: Prng = this.#prng): void {
+    this.life++;
+    this.isOpen = false;
+    for (const batch of [...this.#volatile, ...this.#failed, ...this.#inFlight]) {
+      if (prng.chance(0.5)) applyTo(this.#durable, batch);
+      else this.counts.lost++;
+    }
+    this.#volatile = [];
+    this.#failed = [];
+    this.#inFlight.clear();
+    this.#failBatches = 0;
+    this.data.reset(this.#durable);
+  }
+
+  /** The next n batches fail; each of them may nevertheless be found after a crash or when the store is opened again. */
+  failBatches(n: number): void {
+    this.#failBatches = n;
+  }
+
+  slow(extraMs: number): void {
+    this.#extraMs = extraMs;
+  }
+
+  setCapacity(bytes: number): void {
+    this.#capacityBytes = bytes;
+  }
+
+  /** Flips a bit of a value on the platter. */
+  flipBit(key: string, byte: number, bit = 0): void {
+    const value = this.data.get(key);
+    assert(value !== undefined && byte < value.length, `no byte ${byte} at ${key}`);
+    const copy = value.slice();
+    copy[byte] = (copy[byte] as number) ^ (1 << bit);
+    this.#durable.set(key, copy);
+    this.data.set(key, copy);
+  }
+
+  /** A batch that was synced is gone, as LevelDB does it silently when its log rots. */
+  drop(key: string): void {
+    this.#durable.delete(key);
+    this.data.delete(key);
+  }
+
+  keys(): readonly string[] {
+    return this.data.keys();
+  }
+
+  batch(life: number, ops: readonly KvOp[], sync: boolean, done: Callback): void {
+    if (life !== this.life) return;
+    const batch: Op[] = ops.map((op) => ({ key: op.key, value: op.type === 'put' ? Uint8Array.prototype.slice.call(op.value) : undefined }));
+    this.#inFlight.add(batch);
+    this.later(this.latency(), () => {
+      this.#inFlight.delete(batch);
+      this.counts.batches++;
+      if (this.#failBatches > 0) {
+        this.#failBatches--;
+        this.counts.failed++;
+        this.#failed.push(batch);
+        return done(diskError('EIO', 'batch', 'store'));
+      }
+      if (this.data.bytes > this.#capacityBytes) {
+        this.counts.failed++;
+        return done(diskError('ENOSPC', 'batch', 'store'));
+      }
+      applyTo(this.data, batch);
+      if (sync) {
+        this.counts.synced++;
+        applyTo(this.#durable, batch);
+        // What was written before this batch and not synced stays in doubt, but may not undo it.
+        const keys = new Set(batch.map((op) => op.key));
+        this.#volatile = this.#volatile.map((ops) => ops.filter((op) => !keys.has(op.key)));
+      } else this.#volatile.push(batch);
+      done(null);
+    });
+  }
+
+  latency(): number {
+    const [min, max] = this.#writeMs;
+    return min + (max - min) * this.#prng.float() + this.#extraMs;
+  }
+
+  later(delayMs: number, fn: () => void): void {
+    const life = this.life;
+    this.#schedule(delayMs, () => {
+      if (life === this.life) fn();
+    });
+  }
+}
+
+class Handle implements Kv {
+  readonly #store: CrashableKv;
+  readonly #life: number;
+  #closed = false;
+
+  constructor(store: CrashableKv, life: number) {
+    this.#store = store;
+    this.#life = life;
+  }
+
+  batch(ops: readonly KvOp[], options: { sync: boolean }, done: Callback): void {
+    assert(!this.#closed, 'batch on a closed store');
+    this.#store.batch(this.#life, ops, options.sync, done);
+  }
+
+  get(key: string, done: Callback<Uint8Array | undefined>): void {
+    assert(!this.#closed, 'get on a closed store');
+    if (this.#life !== this.#store.life) return;
+    this.#store.later(0.02, () => done(null, this.#store.data.get(key)));
+  }
+
+  snapshot(): KvView {
+    assert(!this.#closed, 'snapshot of a closed store');
+    return new View(this.#store, this.#life);
+  }
+
+  close(done: Callback): void {
+    assert(!this.#closed, 'store closed twice');
+    this.#closed = true;
+    if (this.#life !== this.#store.life) return;
+    this.#store.later(0.1, () => {
+      this.#store.isOpen = false;
+      done(null);
+    });
+  }
+}
+
+class View implements KvView {
+  readonly #store: CrashableKv;
+  readonly #life: number;
+  readonly #frozen: Frozen;
+  #closed = false;
+
+  constructor(store: CrashableKv, life: number) {
+    this.#store = store;
+    this.#life = life;
+    this.#frozen = store.data.freeze();
+  }
+
+  get(key: string, done: Callback<Uint8Array | undefined>): void {
+    assert(!this.#closed, 'get on a closed view');
+    if (this.#life !== this.#store.life) return;
+    const value = this.#frozen.before.has(key) ? this.#frozen.before.get(key) : this.#store.data.get(key);
+    this.#store.later(0.02, () => done(null, value));
+  }
+
+  range(gte: string, lt: string, limit: number, done: Callback<[string, Uint8Array][]>): void {
+    assert(!this.#closed, 'range on a closed view');
+    if (this.#life !== this.#store.life) return;
+    const entries = this.#store.data.range(gte, lt, limit, this.#frozen);
+    this.#store.later(0.05, () => done(null, entries));
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#store.data.thaw(this.#frozen);
+  }
+}
+
+/** Values that keys had when a view was taken and that have changed since; undefined = there was none. */
+interface Frozen {
+  readonly before: Map<string, Uint8Array | undefined>;
+}
+
+/** A map that can be read in order of key, and frozen at the cost of what changes afterwards. */
+class SortedMap {
+  readonly #map = new Map<string, Uint8Array>();
+  /** In order; null when a key has come or gone since. */
+  #keys: string[] | null = [];
+  readonly #frozen = new Set<Frozen>();
+  bytes = 0;
+
+  get(key: string): Uint8Array | undefined {
+    return this.#map.get(key);
+  }
+
+  set(key: string, value: Uint8Array): void {
+    const old = this.#remember(key);
+    if (old === undefined) this.#keys = null;
+    this.bytes += value.length - (old === undefined ? -key.length : old.length);
+    this.#map.set(key, value);
+  }
+
+  delete(key: string): void {
+    const old = this.#remember(key);
+    if (old === undefined) return;
+    this.bytes -= key.length + old.length;
+    this.#keys = null;
+    this.#map.delete(key);
+  }
+
+  keys(): readonly string[] {
+    this.#keys ??= [...this.#map.keys()].sort(compareUtf8);
+    return this.#keys;
+  }
+
+  range(gte: string, lt: string, limit: number, frozen: Frozen): [string, Uint8Array][] {
+    const gone = [...frozen.before].filter(([key, value]) => value !== undefined && !this.#map.has(key)).map(([key]) => key);
+    const keys = gone.length === 0 ? this.keys() : [...this.keys(), ...gone].sort(compareUtf8);
+    const out: [string, Uint8Array][] = [];
+    for (let i = lowerBound(keys, gte); i < keys.length && out.length < limit; i++) {
+      const key = keys[i] as string;
+      if (compareUtf8(key, lt) >= 0) break;
+      const value = frozen.before.has(key) ? frozen.before.get(key) : this.#map.get(key);
+      if (value !== undefined) out.push([key, value]);
+    }
+    return out;
+  }
+
+  freeze(): Frozen {
+    const frozen: Frozen = { before: new Map() };
+    this.#frozen.add(frozen);
+    return frozen;
+  }
+
+  thaw(frozen: Frozen): void {
+    this.#frozen.delete(frozen);
+  }
+
+  reset(to: ReadonlyMap<string, Uint8Array>): void {
+    this.#frozen.clear();
+    this.#map.clear();
+    this.bytes = 0;
+    for (const [key, value] of to) this.set(key, value);
+    this.#keys = null;
+  }
+
+  #remember(key: string): Uint8Array | undefined {
+    const old = this.#map.get(key);
+    for (const frozen of this.#frozen) if (!frozen.before.has(key)) frozen.before.set(key, old);
+    return old;
+  }
+}
+
+function applyTo(target: { set(key: string, value: Uint8Array): unknown; delete(key: string): unknown }, batch: readonly Op[]): void {
+  for (const op of batch) {
+    if (op.value === undefined) target.delete(op.key);
+    else target.set(op.key, op.value);
+  }
+}
+
+function lowerBound(keys: readonly string[], key: string): number {
+  let low = 0;
+  let high = keys.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (compareUtf8(keys[middle] as string, key) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Order of the UTF-8 bytes: that of UTF-16 units, except that surrogates come after all other units. */
+export function compareUtf8(a: string, b: string): number {
+  const n = Math.min(a.length, b.length);
+  for (let i = 0; i < n; i++) {
+    let x = a.charCodeAt(i);
+    let y = b.charCodeAt(i);
+    if (x === y) continue;
+    if (x >= 0xd800 && y >= 0xd800) {
+      x = x >= 0xe000 ? x - 0x800 : x + 0x2000;
+      y = y >= 0xe000 ? y - 0x800 : y + 0x2000;
+    }
+    return x - y;
+  }
+  return a.length - b.length;
+}
+
+const CLOSED_KV: Kv = {
+  batch: () => assert(false, 'store did not open'),
+  get: () => assert(false, 'store did not open'),
+  snapshot: () => {
+    throw new Error('store did not open');
+  },
+  close: () => assert(false, 'store did not open'),
+};
