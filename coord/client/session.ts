@@ -16,6 +16,7 @@
  * Leaves to others: bytes and framing (codec, transport), chroot, promises and path checks (client.ts).
  */
 import { assert } from '../base/assert.ts';
+import { DreyError } from '../base/errors.ts';
 import type { Clock, Entropy, TimerHandle, Timers, Trace } from '../base/ports.ts';
 import { formatZxid, type Zxid } from '../base/zxid.ts';
 import { Code, codeName, OpCode, Xid } from '../wire/codes.ts';
@@ -64,6 +65,7 @@ interface Entry {
   readonly request: ClientRequest;
   readonly done: Done;
   readonly watch: WatchToSet | null;
+  /** -1: not sent yet. */
   sentMs: number;
 }
 interface Credential {
@@ -166,7 +168,7 @@ export class ClientSession implements ClientTransportHandler, ServerMessages {
 
   /** Begins to connect. `credentials` are sent on every connection. */
   start(credentials: readonly { scheme: string; data: Uint8Array }[]): void {
-    for (const { scheme, data } of credentials) this.#credentials.push({ scheme, data, sentMs: 0, done: null });
+    for (const { scheme, data } of credentials) this.#credentials.push({ scheme, data, sentMs: -1, done: null });
     this.#nextAttemptMs = this.#now();
     this.#arm();
   }
@@ -177,7 +179,7 @@ export class ClientSession implements ClientTransportHandler, ServerMessages {
       this.#ports.timers.endOfTurn(() => done(this.#finalCode(), null, 0));
       return;
     }
-    const entry: Entry = { request, done, watch, sentMs: 0 };
+    const entry: Entry = { request, done, watch, sentMs: -1 };
     if (this.#phase === 'established') {
       this.#send(entry);
     } else if (this.#queue.size >= this.#options.queuedRequestsMax) {
@@ -192,7 +194,7 @@ export class ClientSession implements ClientTransportHandler, ServerMessages {
       this.#ports.timers.endOfTurn(() => done(this.#finalCode(), null, 0));
       return;
     }
-    const credential: Credential = { scheme, data, sentMs: 0, done };
+    const credential: Credential = { scheme, data, sentMs: -1, done };
     this.#credentials.push(credential);
     if (this.#phase === 'established') this.#sendAuth(credential);
   }
@@ -207,7 +209,7 @@ export class ClientSession implements ClientTransportHandler, ServerMessages {
     if (this.#closing !== null) return;
     const request = new ClientRequest();
     request.op = OpCode.closeSession;
-    this.#closing = { request, done: () => this.#finish('closed'), watch: null, sentMs: 0 };
+    this.#closing = { request, done: () => this.#finish('closed'), watch: null, sentMs: -1 };
     this.#closeDeadlineMs = this.#now() + limits.closeTimeoutMs;
     if (this.#sessionId === 0n) this.#ports.timers.endOfTurn(() => this.#finish('closed'));
     else if (this.#phase === 'established') this.#send(this.#closing);
@@ -266,7 +268,7 @@ export class ClientSession implements ClientTransportHandler, ServerMessages {
     this.#pingSentMs = -1;
     this.#trace('client.connected', { session: `0x${response.sessionId.toString(16)}`, timeoutMs: response.timeoutMs, resumed });
     for (const credential of this.#credentials) this.#sendAuth(credential);
-    for (const request of this.watches.setWatches(this.#lastZxid)) this.#send({ request, done: ignore, watch: null, sentMs: 0 });
+    for (const request of this.watches.setWatches(this.#lastZxid)) this.#send({ request, done: ignore, watch: null, sentMs: -1 });
     while (this.#queue.size > 0) this.#send(this.#queue.shift() as Entry);
     this.#setState('connected', resumed ? 'reconnected' : 'connected');
     this.#arm();
@@ -279,6 +281,7 @@ export class ClientSession implements ClientTransportHandler, ServerMessages {
 
   /** Gives the current connection up and plans the next one. */
   #drop(reason: string): void {
+    if (this.#phase === 'idle') return;
     this.#ports.transport.close(this.#connection);
     this.#disconnected(reason);
   }
@@ -293,7 +296,7 @@ export class ClientSession implements ClientTransportHandler, ServerMessages {
     this.#serverIndex = (this.#serverIndex + 1) % this.#servers.length;
     this.#nextAttemptMs = nowMs + backoffMs(this.#attempts, this.#servers.length, this.#ports.entropy);
     this.#attempts++;
-    const closeWasSent = this.#closing !== null && this.#closing.sentMs > 0;
+    const closeWasSent = this.#closing !== null && this.#closing.sentMs >= 0;
     if (wasEstablished) {
       if (this.#state === 'connected' && !closeWasSent) this.#setState('suspended', 'suspended');
       this.#failSent('CONNECTIONLOSS');
@@ -423,7 +426,7 @@ export class ClientSession implements ClientTransportHandler, ServerMessages {
         this.#ports.codec.decode(frame, this);
       }
     } catch (error) {
-      if (!(error instanceof RangeError || error instanceof ProtocolError)) throw error;
+      if (!(error instanceof ProtocolError || (error instanceof DreyError && error.code === 'COORD_MARSHALLING'))) throw error;
       this.#drop(`unreadable frame: ${error.message}`);
     }
   }
@@ -582,8 +585,8 @@ export class ClientSession implements ClientTransportHandler, ServerMessages {
   }
 }
 
-/** What a server sent makes no sense; codecs throw it too. */
-export class ProtocolError extends Error {
+/** What a server sent makes no sense here and now. */
+class ProtocolError extends Error {
   override name = 'ProtocolError';
 }
 

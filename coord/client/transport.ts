@@ -50,7 +50,7 @@ export interface ServerMessages {
   event(type: number, path: string, zxid: Zxid): void;
 }
 
-/** Decoders throw on what they cannot read; the session then gives the connection up. */
+/** Decoders throw DreyError COORD_MARSHALLING on what they cannot read; the session then gives the connection up. */
 export interface ClientCodec {
   encodeConnect(request: ConnectRequest): Uint8Array;
   /** The first frame of a connection. */
