@@ -9,8 +9,7 @@
 import { DreyError } from '../base/errors.ts';
 import { foreignZxid } from '../base/zxid.ts';
 import { Code, OpCode } from './codes.ts';
-import { JuteReader, marshallingError } from './jute.ts';
-import type { JuteWriter } from './jute.ts';
+import { JuteReader, JuteWriter, marshallingError } from './jute.ts';
 import { ClientRequest } from './types.ts';
 import type { Acl } from './types.ts';
 
@@ -34,8 +33,8 @@ export function decodeRequest(bytes: Uint8Array, start: number, end: number, int
 }
 
 /** The same for a body that was forwarded without a header; `xid` is left 0. */
-export function decodeRequestBody(op: number, bytes: Uint8Array, start: number, end: number, into: ClientRequest): void {
-  reader.reset(bytes, start, end);
+export function decodeRequestBody(op: number, body: Uint8Array, into: ClientRequest): void {
+  reader.reset(body);
   decodeBody(op, into);
 }
 
@@ -66,6 +65,10 @@ function decodeBody(op: number, into: ClientRequest): void {
   const start = reader.position;
   try {
     readBody(op, into);
+    if (isForwarded(op)) {
+      reader.rewind(start);
+      into.body = reader.rest();
+    }
   } catch (error) {
     if (!(error instanceof DreyError)) throw error;
     // Half-read fields mean nothing; the body goes on as it came.
@@ -73,6 +76,24 @@ function decodeBody(op: number, into: ClientRequest): void {
     into.malformed = Code.MARSHALLINGERROR;
     reader.rewind(start);
     into.body = reader.rest();
+  }
+}
+
+/** Writes go from a follower to the leader as they came, so their body is kept; reads are spared the view. */
+function isForwarded(op: number): boolean {
+  switch (op) {
+    case OpCode.setData:
+    case OpCode.create:
+    case OpCode.create2:
+    case OpCode.createContainer:
+    case OpCode.createTTL:
+    case OpCode.delete:
+    case OpCode.check:
+    case OpCode.setACL:
+    case OpCode.multi:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -210,12 +231,22 @@ export function encodeRequest(writer: JuteWriter, request: ClientRequest, xid: n
   writer.int(0);
   writer.int(xid);
   writer.int(request.op);
-  encodeRequestBody(writer, request);
+  writeRequestBody(writer, request);
   writer.patchInt(start, writer.length - start - 4);
 }
 
-/** Writes the record of a request's opcode, without a header: what a follower forwards. A body that was kept is written as it came. */
-export function encodeRequestBody(writer: JuteWriter, request: ClientRequest): void {
+const scratch = new JuteWriter();
+
+/** The record of a request's opcode, without a header: what a follower forwards. The body as it came, if the request has it; else a fresh one. */
+export function encodeRequestBody(request: ClientRequest): Uint8Array {
+  if (request.body !== null) return request.body;
+  scratch.clear();
+  writeRequestBody(scratch, request);
+  return Buffer.from(scratch.view());
+}
+
+/** The same into a writer. */
+export function writeRequestBody(writer: JuteWriter, request: ClientRequest): void {
   if (request.body !== null) {
     writer.raw(request.body);
     return;
@@ -287,7 +318,7 @@ export function encodeRequestBody(writer: JuteWriter, request: ClientRequest): v
     case OpCode.multiRead:
       for (const op of request.ops ?? []) {
         writeMultiHeader(writer, op.op, false, -1);
-        encodeRequestBody(writer, op);
+        writeRequestBody(writer, op);
       }
       writeMultiHeader(writer, -1, true, -1);
       return;
