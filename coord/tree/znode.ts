@@ -1,0 +1,222 @@
+/**
+ * A znode. Its numbers live in pages of typed arrays and its small data in a ByteStore, so that a large tree is few objects to the collector;
+ * the Znode is the handle, and implements Stat over them, so that reads copy nothing.
+ *
+ * Invariants:
+ * - Only the DataTree changes one. A handle dies with its znode (alive is false then) and is not read afterwards.
+ * - cversion is what clients see, 2 * creates - numChildren; creates is what is stored and what sequence numbers are taken from.
+ * - ephemeralOwner is 0n unless the znode is an ordinary ephemeral.
+ * - data is shown, not given: it is valid until the next txn is applied.
+ */
+import type { Zxid } from '../base/zxid.ts';
+import type { Acl, Stat } from '../wire/types.ts';
+import { OPEN_ACL } from './acl.ts';
+import { ByteStore, SMALL_MAX } from './byte-store.ts';
+import type { ChildSet } from './child-set.ts';
+import { OPEN_ACL_HASH, hashBytes } from './digest.ts';
+
+export type ZnodeKind = 'persistent' | 'ephemeral' | 'container' | 'ttl';
+
+export class Znode implements Stat {
+  readonly path: string;
+  /** Interned by the tree. */
+  acl: readonly Acl[] = OPEN_ACL;
+  /** null: never had a child. */
+  children: ChildSet | null = null;
+  ephemeralOwner = 0n;
+  alive = true;
+  /** Data beyond SMALL_MAX, or the view of small data that was last handed out. */
+  #shown: Uint8Array | null = null;
+  readonly #store: ZnodeStore;
+  readonly #f64: Float64Array;
+  readonly #i32: Int32Array;
+  readonly #f: number;
+  readonly #i: number;
+  readonly slot: number;
+
+  constructor(path: string, store: ZnodeStore) {
+    this.path = path;
+    this.#store = store;
+    const slot = store.takeSlot();
+    this.slot = slot;
+    const page = store.pageOf(slot);
+    this.#f64 = page.f64;
+    this.#i32 = page.i32;
+    this.#f = (slot % PAGE) * F64S;
+    this.#i = (slot % PAGE) * I32S;
+    this.#f64.fill(0, this.#f, this.#f + F64S);
+    this.#i32.fill(0, this.#i, this.#i + I32S);
+    this.#i32[this.#i + DATA_LENGTH] = NULL_DATA;
+    this.#i32[this.#i + ACL_HASH] = OPEN_ACL_HASH;
+  }
+
+  get czxid(): Zxid { return this.#f64[this.#f + CZXID] as number; }
+  set czxid(value: Zxid) { this.#f64[this.#f + CZXID] = value; }
+  get mzxid(): Zxid { return this.#f64[this.#f + MZXID] as number; }
+  set mzxid(value: Zxid) { this.#f64[this.#f + MZXID] = value; }
+  get pzxid(): Zxid { return this.#f64[this.#f + PZXID] as number; }
+  set pzxid(value: Zxid) { this.#f64[this.#f + PZXID] = value; }
+  get ctime(): number { return this.#f64[this.#f + CTIME] as number; }
+  set ctime(value: number) { this.#f64[this.#f + CTIME] = value; }
+  get mtime(): number { return this.#f64[this.#f + MTIME] as number; }
+  set mtime(value: number) { this.#f64[this.#f + MTIME] = value; }
+  get ttlMs(): number { return this.#f64[this.#f + TTL] as number; }
+  set ttlMs(value: number) { this.#f64[this.#f + TTL] = value; }
+  get version(): number { return this.#i32[this.#i + VERSION] as number; }
+  set version(value: number) { this.#i32[this.#i + VERSION] = value; }
+  get creates(): number { return this.#i32[this.#i + CREATES] as number; }
+  set creates(value: number) { this.#i32[this.#i + CREATES] = value; }
+  get aversion(): number { return this.#i32[this.#i + AVERSION] as number; }
+  set aversion(value: number) { this.#i32[this.#i + AVERSION] = value; }
+  get digest(): number { return this.#i32[this.#i + DIGEST] as number; }
+  set digest(value: number) { this.#i32[this.#i + DIGEST] = value; }
+  get pathHash(): number { return this.#i32[this.#i + PATH_HASH] as number; }
+  set pathHash(value: number) { this.#i32[this.#i + PATH_HASH] = value; }
+  get aclHash(): number { return this.#i32[this.#i + ACL_HASH] as number; }
+  set aclHash(value: number) { this.#i32[this.#i + ACL_HASH] = value; }
+  get dirty(): boolean { return this.#i32[this.#i + DIRTY] !== 0; }
+  set dirty(value: boolean) { this.#i32[this.#i + DIRTY] = value ? 1 : 0; }
+  get kind(): ZnodeKind { return KINDS[this.#i32[this.#i + KIND] as number] as ZnodeKind; }
+  set kind(value: ZnodeKind) { this.#i32[this.#i + KIND] = KINDS.indexOf(value); }
+  get dataHash(): number { return this.#i32[this.#i + DATA_HASH] as number; }
+
+  get numChildren(): number {
+    return this.children === null ? 0 : this.children.size;
+  }
+
+  get cversion(): number {
+    return (2 * this.creates - this.numChildren) | 0;
+  }
+
+  get dataLength(): number {
+    const length = this.#i32[this.#i + DATA_LENGTH] as number;
+    return length === NULL_DATA ? 0 : length;
+  }
+
+  get data(): Uint8Array | null {
+    const length = this.#i32[this.#i + DATA_LENGTH] as number;
+    if (length === NULL_DATA) return null;
+    return (this.#shown ??= this.#store.bytes.view(this.#i32[this.#i + DATA_BLOCK] as number, length));
+  }
+
+  /** Copies. */
+  setData(data: Uint8Array | null): void {
+    const bytes = this.#store.bytes;
+    const i32 = this.#i32;
+    const i = this.#i;
+    const before = i32[i + DATA_LENGTH] as number;
+    const after = data === null ? NULL_DATA : data.length;
+    const keepBlock = isSmall(before) && isSmall(after) && bytes.sameClass(before, after);
+    if (!keepBlock && isSmall(before)) bytes.free(i32[i + DATA_BLOCK] as number, before);
+    if (before !== after || !keepBlock) this.#shown = null;
+    i32[i + DATA_LENGTH] = after;
+    if (data === null) {
+      i32[i + DATA_HASH] = 0;
+      return;
+    }
+    if (isSmall(after)) {
+      const block = keepBlock ? i32[i + DATA_BLOCK] as number : bytes.allocate(after);
+      i32[i + DATA_BLOCK] = block;
+      bytes.write(block, data);
+    } else {
+      this.#shown = new Uint8Array(data);
+    }
+    i32[i + DATA_HASH] = hashBytes(data);
+  }
+
+  /** The end of the handle: its slot and its block go back. */
+  release(): void {
+    const length = this.#i32[this.#i + DATA_LENGTH] as number;
+    if (isSmall(length)) this.#store.bytes.free(this.#i32[this.#i + DATA_BLOCK] as number, length);
+    this.#shown = null;
+    this.alive = false;
+    this.#store.giveSlot(this.slot);
+  }
+}
+
+/** What the znodes of one tree share. */
+export class ZnodeStore {
+  readonly bytes = new ByteStore();
+  readonly #pages: Page[] = [];
+  readonly #free: number[] = [];
+  #next = 0;
+
+  takeSlot(): number {
+    const reused = this.#free.pop();
+    if (reused !== undefined) return reused;
+    if (this.#next === this.#pages.length * PAGE) {
+      this.#pages.push({ f64: new Float64Array(PAGE * F64S), i32: new Int32Array(PAGE * I32S) });
+    }
+    return this.#next++;
+  }
+
+  giveSlot(slot: number): void {
+    this.#free.push(slot);
+  }
+
+  pageOf(slot: number): Page {
+    return this.#pages[Math.floor(slot / PAGE)] as Page;
+  }
+}
+
+/** A Stat that does not change with its znode. */
+export class StatSnapshot implements Stat {
+  readonly czxid: Zxid;
+  readonly mzxid: Zxid;
+  readonly ctime: number;
+  readonly mtime: number;
+  readonly version: number;
+  readonly cversion: number;
+  readonly aversion: number;
+  readonly ephemeralOwner: bigint;
+  readonly dataLength: number;
+  readonly numChildren: number;
+  readonly pzxid: Zxid;
+
+  constructor(stat: Stat) {
+    this.czxid = stat.czxid;
+    this.mzxid = stat.mzxid;
+    this.ctime = stat.ctime;
+    this.mtime = stat.mtime;
+    this.version = stat.version;
+    this.cversion = stat.cversion;
+    this.aversion = stat.aversion;
+    this.ephemeralOwner = stat.ephemeralOwner;
+    this.dataLength = stat.dataLength;
+    this.numChildren = stat.numChildren;
+    this.pzxid = stat.pzxid;
+  }
+}
+
+function isSmall(length: number): boolean {
+  return length !== NULL_DATA && length <= SMALL_MAX;
+}
+
+interface Page {
+  readonly f64: Float64Array;
+  readonly i32: Int32Array;
+}
+
+export const KINDS: readonly ZnodeKind[] = ['persistent', 'ephemeral', 'container', 'ttl'];
+/** dataLength of null data. */
+const NULL_DATA = -1;
+const PAGE = 1024;
+const CZXID = 0;
+const MZXID = 1;
+const PZXID = 2;
+const CTIME = 3;
+const MTIME = 4;
+const TTL = 5;
+const F64S = 6;
+const VERSION = 0;
+const CREATES = 1;
+const AVERSION = 2;
+const DATA_BLOCK = 3;
+const DATA_LENGTH = 4;
+const DATA_HASH = 5;
+const ACL_HASH = 6;
+const PATH_HASH = 7;
+const DIGEST = 8;
+const KIND = 9;
+const DIRTY = 10;
+const I32S = 11;
