@@ -54,8 +54,8 @@ export interface TaskState {
   /** Keyed state and timers: a file relative to the checkpoint storage, or null when there is none. */
   readonly keyedStateFile: string | null;
   readonly keyedStateBytes: number;
-  /** Source positions by split id. A split that has ended has `null`…`ended`. */
-  readonly splits: Readonly<Record<string, { readonly position: Json; readonly ended: boolean }>>;
+  /** Source positions by split id, and how far event time had come in each (absent: nowhere). */
+  readonly splits: Readonly<Record<string, { readonly position: Json; readonly ended: boolean; readonly maxTimestampMs?: number }>>;
   readonly committables: readonly Json[];
   readonly watermarkMs: number;
   /** All input had ended before this barrier. */

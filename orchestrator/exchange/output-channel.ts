@@ -1,0 +1,63 @@
+/**
+ * The sending end of one channel: flow control by credits.
+ *
+ * Decides: what may leave now.
+ * Invariants: elements leave in order; each element of records costs one credit, which the receiver gives back when it has processed the
+ *   element; without credit records, and whatever comes after them, wait here; a task that has anything waiting takes no more input (so
+ *   what waits is bounded by what one input batch produces).
+ * Source: Flink's credit-based flow control (PipelinedSubpartitionView, CreditBasedPartitionRequestClientHandler).
+ */
+import { Deque } from '../task/deque.ts';
+import type { StreamElement } from '../task/stream-element.ts';
+
+/** How elements get to the receiver: by a direct call, or over a connection. */
+export interface ChannelLink {
+  deliver(element: StreamElement): void;
+  /** Nothing more will be delivered. */
+  close(): void;
+}
+
+export class OutputChannel {
+  readonly #waiting = new Deque<StreamElement>();
+  readonly #onDrained: () => void;
+  #credits = 0;
+  #link: ChannelLink | null = null;
+
+  /** `onDrained` is called when the last element that had to wait has left. */
+  constructor(onDrained: () => void) {
+    this.#onDrained = onDrained;
+  }
+
+  get blocked(): boolean {
+    return this.#waiting.length > 0;
+  }
+
+  connect(link: ChannelLink): void {
+    this.#link = link;
+  }
+
+  emit(element: StreamElement): void {
+    if (this.#waiting.length > 0 || !this.#mayLeave(element)) this.#waiting.push(element);
+    else this.#leave(element);
+  }
+
+  onCredit(credits: number): void {
+    this.#credits += credits;
+    if (this.#waiting.length === 0) return;
+    while (this.#waiting.length > 0 && this.#mayLeave(this.#waiting.first() as StreamElement)) this.#leave(this.#waiting.shift() as StreamElement);
+    if (this.#waiting.length === 0) this.#onDrained();
+  }
+
+  close(): void {
+    this.#link?.close();
+  }
+
+  #mayLeave(element: StreamElement): boolean {
+    return this.#link !== null && (element.type !== 'records' || this.#credits > 0);
+  }
+
+  #leave(element: StreamElement): void {
+    if (element.type === 'records') this.#credits -= 1;
+    this.#link?.deliver(element);
+  }
+}
