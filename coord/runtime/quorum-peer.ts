@@ -11,6 +11,7 @@ import type { Callback, Clock, PeerTransport, PeerTransportHandler, TimerHandle,
 import type { ChannelKind } from '../base/ports.ts';
 import { DreyError } from '../base/errors.ts';
 import type { ClientPipeline, RemoteAddress } from '../server/pipeline.ts';
+import { statsWithoutCore, type ServerDescription } from '../server/server-counters.ts';
 import { Server, type ServerConfig, type ServerDrain } from '../server/server.ts';
 import type { Storage } from '../storage/storage.ts';
 import { DataTree } from '../tree/data-tree.ts';
@@ -34,6 +35,7 @@ export interface QuorumPeerPorts {
 
 export interface QuorumPeerOptions {
   readonly server: ServerConfig;
+  readonly description: ServerDescription;
   readonly peer: PeerConfig;
   /** Dirty entries at which the state is flushed at once. */
   readonly flushEntriesMax: number;
@@ -206,8 +208,9 @@ export class QuorumPeer implements ClientPipeline, PeerTransportHandler {
   writable(connection: number): boolean {
     return this.#server?.writable(connection) ?? true;
   }
-  stats(): ServerStats | null {
-    return this.#server?.stats() ?? null;
+  stats(): ServerStats {
+    const { description, server } = this.#options;
+    return this.#server?.stats(description) ?? statsWithoutCore(server.sid, description);
   }
 
   channelUp(kind: ChannelKind, channel: number, sid: number): void {

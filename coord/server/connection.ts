@@ -2,6 +2,7 @@
  * A client's connection as the request pipeline sees it: its session, its authenticated ids, and the requests that wait for their turn.
  * Invariant: replies leave in the order of the requests. Pings, auth and watch events are not replies in this sense.
  */
+import type { Zxid } from '../base/zxid.ts';
 import type { AuthId, ClientRequest, ClientSink, Result } from '../wire/types.ts';
 
 export interface Waiting {
@@ -39,13 +40,24 @@ export class Connection {
   dirty = false;
   /** The face has been told to stop reading. */
   throttled = false;
-  readonly stats = { received: 0, sent: 0, establishedMs: 0, lastOp: 0, lastXid: 0, lastZxid: 0, lastLatencyMs: 0, minLatencyMs: 0, maxLatencyMs: 0, sumLatencyMs: 0 };
+  readonly stats = { received: 0, sent: 0, establishedWallMs: 0, lastOp: 0, lastXid: -1, lastZxid: 0, lastResponseWallMs: 0, lastLatencyMs: 0, minLatencyMs: 0, maxLatencyMs: 0, sumLatencyMs: 0 };
 
   constructor(handle: number, sink: ClientSink, remote: { address: string; port: number; local: boolean }) {
     this.handle = handle;
     this.sink = sink;
     this.remote = remote;
     this.ids = [{ scheme: 'ip', id: remote.address }];
+  }
+
+  replied(zxid: Zxid, latencyMs: number, wallMs: number): void {
+    const { stats } = this;
+    if (stats.sent === 0 || latencyMs < stats.minLatencyMs) stats.minLatencyMs = latencyMs;
+    if (latencyMs > stats.maxLatencyMs) stats.maxLatencyMs = latencyMs;
+    stats.sumLatencyMs += latencyMs;
+    stats.lastLatencyMs = latencyMs;
+    stats.lastResponseWallMs = wallMs;
+    stats.lastZxid = zxid;
+    stats.sent++;
   }
 
   get outstanding(): number {

@@ -38,12 +38,13 @@ import { Connection, type Waiting } from './connection.ts';
 import { Kind, readRequestFrame, readRevalidatedFrame, readRevalidateFrame, readSyncFrame, readTouchFrame, RequestFrame, revalidatedFrame, revalidateFrame, syncFrame, touchFrame } from './forwarding.ts';
 import { CONNECTION_OUTSTANDING_MAX, GROUP_BYTES_MAX, REAP_INTERVAL_MS, SERVER_OUTSTANDING_MAX, TOUCH_INTERVAL_MAX_MS } from './limits.ts';
 import type { ClientPipeline, RemoteAddress } from './pipeline.ts';
-import { ServerCounters } from './server-counters.ts';
+import { ServerCounters, type ServerDescription } from './server-counters.ts';
 
 export interface ServerConfig {
   readonly sid: number;
   /** More than one voter: mntr and srvr say leader or follower instead of standalone. */
   readonly standalone: boolean;
+  readonly voters: number;
   readonly tickMs: number;
   readonly minSessionTimeoutMs: number;
   readonly maxSessionTimeoutMs: number;
@@ -74,7 +75,7 @@ interface PendingSync {
 const EMPTY_BODY = new Uint8Array(0);
 const NO_PASSWORD = new Uint8Array(16);
 
-export class Server implements ClientPipeline {
+export class Server implements Omit<ClientPipeline, 'stats'> {
   readonly config: ServerConfig;
   readonly peer: PeerCore;
   readonly counters = new ServerCounters();
@@ -89,6 +90,10 @@ export class Server implements ClientPipeline {
   #nextSessionId: bigint;
 
   serving: Serving = 'no';
+  /** Sees every committed group as it is applied: for the simulator's judges. */
+  onDeliver: ((group: TxnGroup) => void) | null = null;
+  /** A leader's state took the place of ours. */
+  onResetState: ((baseZxid: Zxid) => void) | null = null;
   #epoch = 0;
   #originId = 0;
   #nowMs = 0;
@@ -148,7 +153,7 @@ export class Server implements ClientPipeline {
   connect(sink: ClientSink, request: ConnectRequest, freshPassword: Uint8Array, remote: RemoteAddress): number {
     const connection = new Connection(this.#nextHandle++, sink, remote);
     this.connections.set(connection.handle, connection);
-    connection.stats.establishedMs = this.#wallMs;
+    connection.stats.establishedWallMs = this.#wallMs;
     connection.stats.received++;
     this.counters.received++;
     if (this.serving === 'no' || request.lastZxidSeen > this.tree.lastProcessedZxid) {
@@ -324,9 +329,9 @@ export class Server implements ClientPipeline {
   #reply(connection: Connection, xid: number, op: number, zxid: Zxid, err: number, result: Result | null, arrivedMs: number): void {
     this.#markDirty(connection);
     connection.sink.reply(xid, op, zxid, err, err === 0 ? result : null);
-    connection.stats.sent++;
-    connection.stats.lastZxid = zxid;
-    this.counters.replied(op, this.#nowMs - arrivedMs);
+    const latencyMs = this.#nowMs - arrivedMs;
+    connection.replied(zxid, latencyMs, this.#wallMs);
+    this.counters.replied(op, latencyMs);
   }
 
   #markDirty(connection: Connection): void {
@@ -397,18 +402,18 @@ export class Server implements ClientPipeline {
   #listenToTree(): void {
     this.tree.onChange = (event, path, zxid, acl) => {
       this.#changeZxid = zxid;
-      this.watches.trigger(event, path, acl, this.#fire);
+      this.watches.trigger(event, path, this.#fire, acl);
     };
   }
   #changeZxid: Zxid = 0;
-  readonly #fire = (connection: Connection, type: number, path: string, acl: readonly Acl[] | null): void => {
+  readonly #fire = (connection: Connection, type: number, path: string, acl: readonly Acl[]): void => {
     // READ is checked when the event is delivered, since ACLs may have changed after the watch was left (CVE-2024-23944).
-    if (acl !== null && !checkAcl(acl, Perms.READ, connection.ids)) return;
+    if (!checkAcl(acl, Perms.READ, connection.ids)) return;
     this.#markDirty(connection);
     connection.sink.event(type, KeeperState.SyncConnected, path, this.#changeZxid);
     this.counters.sent++;
   };
-  readonly #fireMissed = (connection: Connection, type: number, path: string, acl: readonly Acl[] | null): void => {
+  readonly #fireMissed = (connection: Connection, type: number, path: string, acl: readonly Acl[]): void => {
     this.#changeZxid = -1;
     this.#fire(connection, type, path, acl);
   };
@@ -541,8 +546,9 @@ export class Server implements ClientPipeline {
       this.#nextReapMs = this.#nowMs + REAP_INTERVAL_MS;
       for (const path of reapCandidates(this.tree, this.#wallMs)) {
         const zxid = this.#lastProposed + 1;
-        const txn = this.#prep.reap(path, zxid);
-        if (txn !== null) this.#add({ zxid, timeMs: this.#wallMs, sessionId: 0n, originId: 0, requestNo: 0 }, txn);
+        const reap = Object.assign(new ClientRequest(), { op: OpCode.deleteContainer, path });
+        const txn = this.#prep.prep(reap, 0n, NO_IDS, zxid, this.#wallMs);
+        if (txn.type !== 'error') this.#add({ zxid, timeMs: this.#wallMs, sessionId: 0n, originId: 0, requestNo: 0 }, txn);
       }
     }
   }
@@ -674,6 +680,7 @@ export class Server implements ClientPipeline {
         this.tree = this.#incoming;
         this.#incoming = null;
         this.tree.loadDone(effect.baseZxid);
+        this.onResetState?.(effect.baseZxid);
         this.#listenToTree();
         return;
       case 'serving':
@@ -717,6 +724,7 @@ export class Server implements ClientPipeline {
   }
 
   #deliver(group: TxnGroup): void {
+    this.onDeliver?.(group);
     if (group.decoded !== undefined) for (const { header, txn } of group.decoded as HeadedTxn[]) this.#apply(header, txn);
     else decodeTxnGroup(group.bytes, group.firstZxid, this.#applyDecoded);
     this.#prep?.committed(group.lastZxid);
@@ -781,16 +789,23 @@ export class Server implements ClientPipeline {
     this.#prep = new PrepRequest(this.tree, { juteMaxBuffer: this.config.juteMaxBuffer });
     this.#lastProposed = Math.max(this.peer.lastZxid, makeZxid(epoch, 0));
     // A new leader gives every session its whole timeout again.
-    for (const [sessionId, session] of this.tree.sessions.entries()) this.#tracker.track(sessionId, session.timeoutMs, this.#nowMs);
+    for (const [sessionId, session] of this.tree.sessions) this.#tracker.track(sessionId, session.timeoutMs, this.#nowMs);
     this.#nextReapMs = this.#nowMs + REAP_INTERVAL_MS;
   }
 
-  stats(): ServerStats {
-    return this.counters.stats(this, this.#nowMs, this.serving === 'no' ? 0 : this.#nowMs - this.#servingSinceMs, this.#pending.length - this.#pendingHead);
+  stats(description: ServerDescription): ServerStats {
+    return this.counters.stats(this, description, this.#nowMs, this.#wallMs);
   }
-
-  get sessionCount(): number {
-    return this.tree.sessions.size;
+  get outstanding(): number {
+    return this.#pending.length - this.#pendingHead;
+  }
+  get servingSinceMs(): number {
+    return this.#servingSinceMs;
+  }
+  /** For `dump`: when the leader would end a session that stays silent; 0 when this server does not lead. */
+  expiresWallMs(sessionId: bigint, nowMs: number, wallMs: number): number {
+    const expiresMs = this.#tracker.expiresMs(sessionId);
+    return expiresMs === null ? 0 : wallMs + (expiresMs - nowMs);
   }
 }
 

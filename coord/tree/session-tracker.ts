@@ -85,6 +85,11 @@ export class SessionTracker {
     return expired;
   }
 
+  /** When this session is due if it stays silent; null when it is not known. For `dump`. */
+  expiresMs(sessionId: bigint): number | null {
+    return this.#sessions.get(sessionId)?.bucketMs ?? null;
+  }
+
   /** When expire() has something to do; in the past when it is behind; Infinity when nothing is tracked. */
   nextDeadlineMs(): number {
     return this.#dueMs;
