@@ -178,6 +178,9 @@ export class PeerContext {
   }
 
   onJournalReopened(history: RecoveredHistory): void {
+    // A TRUNC that had not been reported yet may have reached the disk.
+    let promised = this.durableZxid;
+    for (let i = this.#pendingHead; i < this.#pending.length; i++) promised = Math.min(promised, (this.#pending[i] as PendingPersist).logEnd);
     this.diskFailed = false;
     this.suspect = history.suspect;
     this.acceptedEpoch = Math.max(history.acceptedEpoch, history.currentEpoch);
@@ -192,7 +195,7 @@ export class PeerContext {
       const base = Math.min(history.appliedZxid, journalEnd);
       this.history.recover(history, base, Math.max(base, this.history.deliveredZxid));
     }
-    assert(history.suspect || this.history.lastZxid >= this.durableZxid, 'the journal lost what it had called durable');
+    assert(history.suspect || this.history.lastZxid >= promised, 'the journal lost what it had called durable');
     this.#pending.length = 0;
     this.#pendingHead = 0;
     this.durableSeq = this.seq;

@@ -1,0 +1,75 @@
+/**
+ * Watches a whole ensemble in the ZAB tests and throws at the first step that breaks a property; names as in the Zab specification.
+ */
+import { makeZxid, zxidCounter, zxidEpoch, type Zxid } from '../../../coord/base/zxid.ts';
+import type { PeerMessage } from '../../../coord/zab/messages.ts';
+import type { TxnGroup } from '../../../coord/zab/txn-group.ts';
+import type { Disk } from './disk.ts';
+
+export class Judges {
+  /** What was delivered anywhere, in order. */
+  readonly committed: TxnGroup[] = [];
+  readonly #positions = new Map<Zxid, number>();
+  readonly #leaders = new Map<number, number>();
+  readonly #broadcast = new Map<Zxid, TxnGroup>();
+  /** What each server has delivered since its state was last loaded. */
+  readonly #delivered = new Map<number, number>();
+
+  onBroadcast(group: TxnGroup): void {
+    for (let zxid = group.firstZxid; zxid <= group.lastZxid; zxid++) {
+      if (this.#broadcast.has(zxid)) throw new Error(`PrimaryIntegrity: ${show(zxid)} was broadcast twice`);
+      this.#broadcast.set(zxid, group);
+    }
+  }
+
+  /** The state of a server was loaded from its disk, with everything up to `zxid` in it. */
+  onStateLoaded(sid: number, zxid: Zxid): void {
+    const position = zxid === 0 ? 0 : this.#positions.get(zxid);
+    if (position === undefined) throw new Error(`Integrity: ${sid} holds ${show(zxid)} in its state, which was never delivered`);
+    this.#delivered.set(sid, position);
+  }
+
+  onDeliver(sid: number, group: TxnGroup): void {
+    const position = this.#delivered.get(sid) ?? 0;
+    const canonical = this.committed[position];
+    if (canonical === undefined) {
+      const before = this.committed.at(-1)?.lastZxid ?? 0;
+      if (group.firstZxid <= before) throw new Error(`TotalOrder: ${sid} delivers ${show(group.firstZxid)} after ${show(before)}`);
+      this.committed.push(group);
+      this.#positions.set(group.lastZxid, position + 1);
+    } else if (canonical.lastZxid !== group.lastZxid || canonical.bytes !== group.bytes) {
+      throw new Error(`Agreement: ${sid} delivers ${show(group.lastZxid)} where ${show(canonical.lastZxid)} was delivered`);
+    }
+    this.#delivered.set(sid, position + 1);
+  }
+
+  /** LeaderLogCompleteness and Leadership. */
+  onEstablished(sid: number, epoch: number, history: readonly TxnGroup[]): void {
+    if (this.#leaders.has(epoch)) throw new Error(`Leadership: epoch ${epoch} has two leaders, ${this.#leaders.get(epoch)} and ${sid}`);
+    this.#leaders.set(epoch, sid);
+    const held = new Set(history.map((group) => group.lastZxid));
+    for (const group of this.committed) if (!held.has(group.lastZxid)) throw new Error(`LeaderLogCompleteness: ${sid} leads epoch ${epoch} without ${show(group.lastZxid)}`);
+  }
+
+  onSend(sid: number, message: PeerMessage, disk: Disk): void {
+    if (message.type === 'ACK') {
+      const durable = Math.max(disk.lastZxid, makeZxid(disk.currentEpoch, 0));
+      if (message.zxid > durable) throw new Error(`QuorumDurability: ${sid} acks ${show(message.zxid)} with ${show(durable)} on its disk`);
+    }
+  }
+
+  /** Durability: a truncation never removes what was committed. */
+  onTruncate(sid: number, zxid: Zxid, disk: Disk): void {
+    for (const group of disk.log) {
+      if (group.lastZxid > zxid && this.#positions.has(group.lastZxid)) throw new Error(`CommittedLog: ${sid} truncates ${show(group.lastZxid)}, which is committed`);
+    }
+  }
+
+  onDisk(sid: number, disk: Disk): void {
+    if (disk.currentEpoch > disk.acceptedEpoch) throw new Error(`EpochsOnDisk: ${sid} has currentEpoch ${disk.currentEpoch} > acceptedEpoch ${disk.acceptedEpoch}`);
+  }
+}
+
+export function show(zxid: Zxid): string {
+  return `${zxidEpoch(zxid)}.${zxidCounter(zxid)}`;
+}
