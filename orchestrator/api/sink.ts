@@ -6,7 +6,9 @@
  *  2. when that checkpoint is complete, commit(committables) makes them visible. It must be idempotent: after a failure it is called
  *     again with everything the restored checkpoint holds, by any worker, before a writer opens.
  *  3. recover(…) is called before the writer opens, with the committables that the restored checkpoint names; what an older attempt
- *     left behind and no checkpoint names must be discarded there.
+ *     left behind and no checkpoint names must be discarded there. A sink knows by context.restoredCheckpointId what a checkpoint can
+ *     name: what was prepared for a later one is named by none.
+ *  4. Committables of a checkpoint that is aborted while the task lives on are still due: the task adds them to its next checkpoint.
  */
 import type { Json } from './source.ts';
 

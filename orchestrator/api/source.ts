@@ -52,7 +52,10 @@ export interface Source<T> {
   /** Shown to people: "file(/data/in)", "kafka(orders)". */
   readonly description: string;
   readonly boundedness: Boundedness;
-  /** All splits there are now, in a stable order. Unbounded sources are asked again from time to time; splits never vanish. */
-  discoverSplits(): Promise<SourceSplit[]>;
+  /**
+   * All splits there are now, in a stable order. Unbounded sources are asked again from time to time; splits never vanish. `known` are
+   * the ids of those the job already has, if any: a source that starts at the latest record reads splits that appear later from their start.
+   */
+  discoverSplits(known?: readonly string[]): Promise<SourceSplit[]>;
   createReader(context: ReaderContext): SourceReader<T>;
 }

@@ -1,0 +1,11 @@
+export { collectSink, collectionSource } from './collection.ts';
+export type { CollectSink, CollectionOptions } from './collection.ts';
+export { datagenSource, randomSentence, randomWord } from './datagen.ts';
+export type { DatagenOptions } from './datagen.ts';
+export type { FileFormat, FileValues } from './file/format.ts';
+export { fileSink } from './file/sink.ts';
+export type { FileSinkOptions } from './file/sink.ts';
+export { fileSource } from './file/source.ts';
+export type { FileSourceOptions } from './file/source.ts';
+export { printSink } from './print.ts';
+export type { PrintOptions } from './print.ts';
