@@ -168,7 +168,7 @@ export class QuorumPeer implements ClientPipeline, PeerTransportHandler {
   #dropClients(): void {
     const server = this.#server;
     if (server === null) return;
-    for (const connection of [...server.connections.values()]) {
+    for (const connection of server.connections.values()) {
       connection.sink.close();
       server.disconnected(connection.handle);
     }

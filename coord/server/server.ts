@@ -17,26 +17,24 @@
  */
 import { assert, assertNever } from '../base/assert.ts';
 import { DreyError } from '../base/errors.ts';
-import { COUNTER_MAX, makeZxid, zxidCounter, zxidEpoch, type Zxid } from '../base/zxid.ts';
+import { zxidEpoch, type Zxid } from '../base/zxid.ts';
 import { authenticate, checkAcl } from '../tree/acl.ts';
 import { DataTree } from '../tree/data-tree.ts';
-import { PrepRequest } from '../tree/prep-request.ts';
 import { executeRead } from '../tree/read-requests.ts';
-import { reapCandidates } from '../tree/reaper.ts';
-import { SessionTracker } from '../tree/session-tracker.ts';
-import { decodeTxnGroup, TxnGroupEncoder } from '../tree/txn-codec.ts';
+import { decodeTxnGroup } from '../tree/txn-codec.ts';
 import type { HeadedTxn, Txn, TxnHeader } from '../tree/txn.ts';
 import { WatchManager } from '../tree/watch-manager.ts';
 import { Code, KeeperState, OpCode, Perms, Xid } from '../wire/codes.ts';
 import { decodeRequestBody, encodeRequestBody } from '../wire/requests.ts';
 import type { ServerStats } from '../wire/server-stats.ts';
-import { ClientRequest, type Acl, type AuthId, type ClientSink, type ConnectRequest, type Result } from '../wire/types.ts';
+import { ClientRequest, type Acl, type ClientSink, type ConnectRequest, type Result } from '../wire/types.ts';
 import type { PeerCore, PeerEffect, PeerEvent, PersistOp, Serving } from '../zab/contract.ts';
 import type { PeerMessage } from '../zab/messages.ts';
 import type { TxnGroup } from '../zab/txn-group.ts';
 import { Connection, type Waiting } from './connection.ts';
 import { Kind, readRequestFrame, readRevalidatedFrame, readRevalidateFrame, readSyncFrame, readTouchFrame, RequestFrame, revalidatedFrame, revalidateFrame, syncFrame, touchFrame } from './forwarding.ts';
-import { CONNECTION_OUTSTANDING_MAX, GROUP_BYTES_MAX, REAP_INTERVAL_MS, SERVER_OUTSTANDING_MAX, TOUCH_INTERVAL_MAX_MS } from './limits.ts';
+import { LeaderPipeline } from './leader-pipeline.ts';
+import { CONNECTION_OUTSTANDING_MAX, SERVER_OUTSTANDING_MAX, TOUCH_INTERVAL_MAX_MS } from './limits.ts';
 import type { ClientPipeline, RemoteAddress } from './pipeline.ts';
 import { ServerCounters, type ServerDescription } from './server-counters.ts';
 
@@ -61,15 +59,6 @@ export interface ServerDrain {
   readonly sends: { readonly channel: number; readonly message: PeerMessage }[];
   readonly actions: Extract<PeerEffect, { type: 'dialLearner' | 'closeChannel' | 'readJournal' | 'sendSnapshot' | 'state' | 'serving' | 'trace' }>[];
   deadlineMs: number;
-}
-
-interface PendingSync {
-  readonly token: number;
-  readonly target: Zxid;
-  /** null: one of our own. */
-  readonly channel: number | null;
-  readonly requestNo: number;
-  confirmed: boolean;
 }
 
 const EMPTY_BODY = new Uint8Array(0);
@@ -109,18 +98,7 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
   readonly #touched: Connection[] = [];
   #nextTouchMs = 0;
 
-  // leader only
-  #prep: PrepRequest | null = null;
-  readonly #tracker: SessionTracker;
-  /** Which server a session is connected to, by origin; a write through another one is answered SESSIONMOVED. */
-  readonly #owner = new Map<bigint, number>();
-  #lastProposed: Zxid = 0;
-  readonly #group = new TxnGroupEncoder();
-  #groupFirst: Zxid = 0;
-  #groupTxns: HeadedTxn[] = [];
-  #syncs: PendingSync[] = [];
-  #nextToken = 1;
-  #nextReapMs = Infinity;
+  #leader: LeaderPipeline | null = null;
 
   readonly #scratch = new ClientRequest();
   readonly #drain: ServerDrain = { persist: [], sends: [], actions: [], deadlineMs: Infinity };
@@ -131,7 +109,6 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
     this.tree = tree;
     this.#nowMs = boot.nowMs;
     this.#wallMs = boot.wallMs;
-    this.#tracker = new SessionTracker(config.tickMs);
     // SessionTrackerImpl.initializeNextSessionId: the server's id above, the time in the middle, a counter below.
     this.#nextSessionId = BigInt.asIntN(64, (BigInt(config.sid) << 56n) | ((BigInt.asUintN(64, BigInt(Math.floor(boot.wallMs)) << 24n) >> 8n) & 0x00ff_ffff_ffff_0000n));
     this.#listenToTree();
@@ -172,8 +149,8 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
       this.#write(connection, 'connect', 0, OpCode.createSession, sessionId, body, null);
     } else {
       connection.sessionId = request.sessionId;
-      if (this.serving === 'leader') {
-        this.#revalidated(connection, this.#revalidate(request.sessionId, request.password, 0));
+      if (this.#leader !== null) {
+        this.#revalidated(connection, this.#leader.revalidate(request.sessionId, request.password, 0, this.#nowMs));
       } else {
         const waiting = this.#enqueue(connection, 'connect', 0, OpCode.createSession, null);
         this.#byNumber.set(waiting.requestNo, waiting);
@@ -284,14 +261,14 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
   #write(connection: Connection, kind: 'write' | 'connect', xid: number, op: OpCode, sessionId: bigint, body: Uint8Array, request: ClientRequest | null): void {
     const waiting = this.#enqueue(connection, kind, xid, op, null);
     this.#pending.push(waiting);
-    if (this.serving === 'leader') this.#prepare(request ?? this.#decode(op, body), body, sessionId, connection.ids, 0, waiting.requestNo);
+    if (this.#leader !== null) this.#leader.prepare(request ?? this.#decode(op, body), body, sessionId, connection.ids, 0, waiting.requestNo, this.#nowMs, this.#wallMs);
     else this.#outbound.add(waiting.requestNo, sessionId, op, connection.ids, body);
   }
 
   #sync(connection: Connection, request: ClientRequest): void {
     const waiting = this.#enqueue(connection, 'sync', request.xid, OpCode.sync, request.clone());
     this.#byNumber.set(waiting.requestNo, waiting);
-    if (this.serving === 'leader') this.#beginSync(null, waiting.requestNo);
+    if (this.#leader !== null) this.#leader.beginSync(null, waiting.requestNo, this.#nowMs);
     else {
       this.#flushOutbound();
       this.#toLeader(syncFrame(Kind.SYNC, waiting.requestNo));
@@ -449,15 +426,6 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
     this.#connected(connection);
   }
 
-  /** Leader: the session's timeout if it lives and the password is right, else 0. */
-  #revalidate(sessionId: bigint, password: Uint8Array, originId: number): number {
-    const session = this.tree.sessions.get(sessionId);
-    if (session === undefined || !this.#prep?.hasSession(sessionId) || !sameBytes(session.password, password)) return 0;
-    this.#owner.set(sessionId, originId);
-    this.#tracker.touch(sessionId, this.#nowMs);
-    return session.timeoutMs;
-  }
-
   #tellTouches(): void {
     if (this.#touched.length === 0) return;
     const ids: bigint[] = [];
@@ -466,113 +434,15 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
       if (connection.state === 'open') ids.push(connection.sessionId);
     }
     this.#touched.length = 0;
-    if (this.serving === 'leader') for (const id of ids) this.#tracker.touch(id, this.#nowMs);
+    if (this.#leader !== null) for (const id of ids) this.#leader.touch(id, this.#nowMs);
     else if (ids.length > 0) this.#toLeader(touchFrame(ids));
   }
-
-  // ------------------------------------------------------------ leader: prepare and propose
 
   #decode(op: OpCode, body: Uint8Array): ClientRequest {
     const request = this.#scratch;
     if (op === OpCode.createSession) request.op = op;
     else decodeRequestBody(op, body, request);
     return request;
-  }
-
-  #prepare(request: ClientRequest, body: Uint8Array | null, sessionId: bigint, ids: readonly AuthId[], originId: number, requestNo: number): void {
-    const prep = this.#prep;
-    if (prep === null || zxidCounter(this.#lastProposed) >= COUNTER_MAX) return; // the epoch's zxids are used up: the peer forces a new one
-    const zxid = this.#lastProposed + 1;
-    let txn: Txn;
-    if (request.op === OpCode.createSession) {
-      assert(body !== null && body.length >= 4, 'createSession has a body');
-      const timeoutMs = new DataView(body.buffer, body.byteOffset).getInt32(0);
-      txn = prep.createSession(sessionId, timeoutMs, body.slice(4), zxid);
-      if (txn.type === 'createSession') {
-        this.#tracker.track(sessionId, timeoutMs, this.#nowMs);
-        this.#owner.set(sessionId, originId);
-      }
-    } else if (!prep.hasSession(sessionId)) {
-      txn = { type: 'error', err: Code.SESSIONEXPIRED };
-    } else if (this.#owner.get(sessionId) !== originId && this.#claim(sessionId, originId) !== originId) {
-      txn = { type: 'error', err: Code.SESSIONMOVED };
-    } else if (request.op === OpCode.closeSession) {
-      txn = prep.closeSession(sessionId, zxid);
-      this.#tracker.remove(sessionId);
-    } else if (request.malformed !== 0) {
-      txn = { type: 'error', err: request.malformed };
-    } else {
-      txn = prep.prep(request, sessionId, ids, zxid, this.#wallMs);
-    }
-    this.#add({ zxid, timeMs: this.#wallMs, sessionId, originId, requestNo }, txn);
-  }
-
-  /** A new leader does not know where sessions are: the first server that writes for one owns it. */
-  #claim(sessionId: bigint, originId: number): number {
-    const owner = this.#owner.get(sessionId);
-    if (owner !== undefined) return owner;
-    this.#owner.set(sessionId, originId);
-    return originId;
-  }
-
-  #add(header: TxnHeader, txn: Txn): void {
-    if (this.#groupTxns.length === 0) {
-      this.#groupFirst = header.zxid;
-      this.#group.begin(header.zxid);
-    }
-    this.#group.add(header, txn);
-    this.#groupTxns.push({ header, txn });
-    this.#lastProposed = header.zxid;
-    if (this.#group.byteLength >= GROUP_BYTES_MAX) this.#propose();
-  }
-
-  #propose(): void {
-    if (this.#groupTxns.length === 0) return;
-    const group: TxnGroup = { firstZxid: this.#groupFirst, lastZxid: this.#lastProposed, bytes: this.#group.finish(), decoded: this.#groupTxns };
-    this.#groupTxns = [];
-    this.counters.proposed(group.bytes.length);
-    this.peer.step({ type: 'propose', group }, this.#nowMs);
-  }
-
-  #expireSessions(): void {
-    if (this.serving !== 'leader' || this.#prep === null) return;
-    for (const sessionId of this.#tracker.expire(this.#nowMs)) {
-      this.#tracker.remove(sessionId);
-      if (!this.#prep.hasSession(sessionId)) continue;
-      this.counters.expired++;
-      this.#prepare(CLOSE, EMPTY_BODY, sessionId, NO_IDS, this.#claim(sessionId, 0), 0);
-    }
-    if (this.#nowMs >= this.#nextReapMs) {
-      this.#nextReapMs = this.#nowMs + REAP_INTERVAL_MS;
-      for (const path of reapCandidates(this.tree, this.#wallMs)) {
-        const zxid = this.#lastProposed + 1;
-        const reap = Object.assign(new ClientRequest(), { op: OpCode.deleteContainer, path });
-        const txn = this.#prep.prep(reap, 0n, NO_IDS, zxid, this.#wallMs);
-        if (txn.type !== 'error') this.#add({ zxid, timeMs: this.#wallMs, sessionId: 0n, originId: 0, requestNo: 0 }, txn);
-      }
-    }
-  }
-
-  // ------------------------------------------------------------ leader: SYNC
-
-  #beginSync(channel: number | null, requestNo: number): void {
-    this.#propose();
-    const token = this.#nextToken++;
-    this.#syncs.push({ token, target: this.#lastProposed, channel, requestNo, confirmed: false });
-    this.peer.step({ type: 'confirmQuorum', token }, this.#nowMs);
-  }
-
-  #answerSyncs(): boolean {
-    if (this.#syncs.length === 0) return false;
-    const waiting: PendingSync[] = [];
-    for (const sync of this.#syncs) {
-      if (!sync.confirmed || this.tree.lastProcessedZxid < sync.target) waiting.push(sync);
-      else if (sync.channel === null) this.#synced(sync.requestNo);
-      else this.peer.step({ type: 'pipeline', channel: sync.channel, body: syncFrame(Kind.SYNCED, sync.requestNo) }, this.#nowMs);
-    }
-    const answered = waiting.length < this.#syncs.length;
-    this.#syncs = waiting;
-    return answered;
   }
 
   #synced(requestNo: number): void {
@@ -583,6 +453,16 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
     waiting.zxid = this.tree.lastProcessedZxid;
     waiting.result = { kind: 'path', path: (waiting.request as ClientRequest).path };
     this.#advance(waiting.connection);
+  }
+
+  /** Leader: true when a SYNC was answered. */
+  #answerSyncs(): boolean {
+    const ready = this.#leader?.takeSyncs() ?? [];
+    for (const { channel, requestNo } of ready) {
+      if (channel === null) this.#synced(requestNo);
+      else this.peer.step({ type: 'pipeline', channel, body: syncFrame(Kind.SYNCED, requestNo) }, this.#nowMs);
+    }
+    return ready.length > 0;
   }
 
   // ------------------------------------------------------------ between servers
@@ -597,22 +477,23 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
 
   #onPipeline(effect: Extract<PeerEffect, { type: 'pipeline' }>): void {
     const { channel, originId, body } = effect;
+    const leader = this.#leader;
     if (!(body instanceof Uint8Array) || body.length === 0) throw new DreyError('COORD_PEER_FRAME', 'a pipeline message without a body');
     const frame = Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.length);
     switch (frame[0]) {
       case Kind.REQUEST:
-        if (this.serving !== 'leader' || channel === null) return;
+        if (leader === null || channel === null) return;
         readRequestFrame(frame, (requestNo, sessionId, op, ids, requestBody) => {
-          this.#prepare(this.#decode(op as OpCode, requestBody), requestBody, sessionId, ids, originId, requestNo);
+          leader.prepare(this.#decode(op as OpCode, requestBody), requestBody, sessionId, ids, originId, requestNo, this.#nowMs, this.#wallMs);
         });
         return;
       case Kind.TOUCH:
-        if (this.serving === 'leader') readTouchFrame(frame, (sessionId) => this.#tracker.touch(sessionId, this.#nowMs));
+        if (leader !== null) readTouchFrame(frame, (sessionId) => leader.touch(sessionId, this.#nowMs));
         return;
       case Kind.REVALIDATE: {
-        if (this.serving !== 'leader' || channel === null) return;
+        if (leader === null || channel === null) return;
         const { requestNo, sessionId, password } = readRevalidateFrame(frame);
-        const timeoutMs = this.#revalidate(sessionId, password, originId);
+        const timeoutMs = leader.revalidate(sessionId, password, originId, this.#nowMs);
         this.peer.step({ type: 'pipeline', channel, body: revalidatedFrame(requestNo, timeoutMs) }, this.#nowMs);
         return;
       }
@@ -626,7 +507,7 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
         return;
       }
       case Kind.SYNC:
-        if (this.serving === 'leader' && channel !== null) this.#beginSync(channel, readSyncFrame(frame));
+        if (leader !== null && channel !== null) leader.beginSync(channel, readSyncFrame(frame), this.#nowMs);
         return;
       case Kind.SYNCED:
         this.#synced(readSyncFrame(frame));
@@ -644,22 +525,22 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
     out.persist.length = 0;
     out.sends.length = 0;
     out.actions.length = 0;
-    this.#expireSessions();
+    this.#leader?.expire(this.#nowMs, this.#wallMs);
     if (this.serving !== 'no' && this.#nowMs >= this.#nextTouchMs) {
       this.#nextTouchMs = this.#nowMs + Math.min(this.config.tickMs / 2, TOUCH_INTERVAL_MAX_MS);
       this.#tellTouches();
     }
     let peerDeadlineMs: number;
     do {
-      this.#propose();
+      this.#leader?.propose(this.#nowMs);
       this.#flushOutbound();
       const drained = this.peer.drain();
       peerDeadlineMs = drained.deadlineMs;
       for (const effect of drained.effects) this.#carryOut(effect, out);
-    } while (this.#answerSyncs() || this.#groupTxns.length > 0 || this.#outbound.count > 0);
+    } while (this.#answerSyncs() || this.#leader?.hasTxns === true || this.#outbound.count > 0);
     out.deadlineMs = peerDeadlineMs;
     if (this.serving !== 'no' && this.#touched.length > 0) out.deadlineMs = Math.min(out.deadlineMs, this.#nextTouchMs);
-    if (this.serving === 'leader') out.deadlineMs = Math.min(out.deadlineMs, this.#tracker.nextDeadlineMs(), this.#nextReapMs);
+    if (this.#leader !== null) out.deadlineMs = Math.min(out.deadlineMs, this.#leader.deadlineMs);
     return out;
   }
 
@@ -698,12 +579,12 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
         }
         return;
       case 'quorumConfirmed':
-        for (const sync of this.#syncs) if (sync.token === effect.token) sync.confirmed = true;
+        this.#leader?.quorumConfirmed(effect.token);
         return;
       case 'learnerUp':
         return;
       case 'learnerDown':
-        this.#syncs = this.#syncs.filter((sync) => sync.channel !== effect.channel);
+        this.#leader?.learnerDown(effect.channel);
         return;
       case 'dialLearner':
       case 'closeChannel':
@@ -727,7 +608,7 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
     this.onDeliver?.(group);
     if (group.decoded !== undefined) for (const { header, txn } of group.decoded as HeadedTxn[]) this.#apply(header, txn);
     else decodeTxnGroup(group.bytes, group.firstZxid, this.#applyDecoded);
-    this.#prep?.committed(group.lastZxid);
+    this.#leader?.committed(group.lastZxid);
   }
   readonly #applyDecoded = (header: TxnHeader, txn: Txn): void => this.#apply(header, txn);
 
@@ -757,7 +638,7 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
       else this.#advance(waiting.connection);
     }
     if (txn.type === 'closeSession') {
-      this.#owner.delete(txn.sessionId);
+      this.#leader?.closed(txn.sessionId);
       // Expired, or closed through another connection.
       const connection = this.#bySession.get(txn.sessionId);
       if (connection !== undefined && connection !== waiting?.connection) this.#close(connection);
@@ -765,32 +646,17 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
   }
 
   #serve(serving: Serving, epoch: number, originId: number): void {
-    for (const connection of [...this.connections.values()]) this.#close(connection);
+    for (const connection of this.connections.values()) this.#close(connection);
     this.#pending = [];
     this.#pendingHead = 0;
     this.#byNumber.clear();
     this.#touched.length = 0;
     if (this.#outbound.count > 0) this.#outbound.finish();
-    if (this.#groupTxns.length > 0) {
-      this.#group.finish();
-      this.#groupTxns = [];
-    }
-    this.#syncs = [];
-    this.#owner.clear();
-    this.#tracker.clear();
-    this.#prep = null;
-    this.#nextReapMs = Infinity;
-
     this.serving = serving;
     this.#epoch = epoch;
     this.#originId = originId;
     this.#servingSinceMs = this.#nowMs;
-    if (serving !== 'leader') return;
-    this.#prep = new PrepRequest(this.tree, { juteMaxBuffer: this.config.juteMaxBuffer });
-    this.#lastProposed = Math.max(this.peer.lastZxid, makeZxid(epoch, 0));
-    // A new leader gives every session its whole timeout again.
-    for (const [sessionId, session] of this.tree.sessions) this.#tracker.track(sessionId, session.timeoutMs, this.#nowMs);
-    this.#nextReapMs = this.#nowMs + REAP_INTERVAL_MS;
+    this.#leader = serving === 'leader' ? new LeaderPipeline(this.peer, this.tree, this.config, this.counters, epoch, this.#nowMs) : null;
   }
 
   stats(description: ServerDescription): ServerStats {
@@ -804,18 +670,7 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
   }
   /** For `dump`: when the leader would end a session that stays silent; 0 when this server does not lead. */
   expiresWallMs(sessionId: bigint, nowMs: number, wallMs: number): number {
-    const expiresMs = this.#tracker.expiresMs(sessionId);
+    const expiresMs = this.#leader?.expiresMs(sessionId) ?? null;
     return expiresMs === null ? 0 : wallMs + (expiresMs - nowMs);
   }
-}
-
-const NO_IDS: readonly AuthId[] = [];
-const CLOSE = Object.assign(new ClientRequest(), { op: OpCode.closeSession });
-
-/** In constant time for equal lengths, since one of them is a secret. */
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false;
-  let difference = 0;
-  for (let i = 0; i < a.length; i++) difference |= (a[i] as number) ^ (b[i] as number);
-  return difference === 0;
 }

@@ -20,7 +20,7 @@ import type { TxnGroup } from '../../coord/zab/txn-group.ts';
 import type { Call } from '../workloads/sim-client.ts';
 import type { SimServer } from '../world/sim-server.ts';
 import { Violation, type World } from '../world/world.ts';
-import { durableJournal } from './durable-journal.ts';
+import { durableJournal, forgetDurableJournal } from './durable-journal.ts';
 
 interface Committed {
   readonly firstZxid: Zxid;
@@ -66,6 +66,8 @@ export class Judge {
   }
   crashed(sid: number): void {
     this.#next.delete(sid);
+    const files = this.#servers.get(sid)?.files;
+    if (files !== undefined) forgetDurableJournal(files);
   }
 
   onTrace(sid: number, name: string, fields: Readonly<Record<string, unknown>>): void {
@@ -125,7 +127,7 @@ export class Judge {
     this.counts.acks++;
     const server = this.#servers.get(fromSid);
     if (server === undefined) return;
-    const disk = durableJournal(server.files, server.kvs);
+    const disk = durableJournal(server.files);
     if (message.type === 'ACKEPOCH') {
       if (disk.lastZxid < message.lastZxid) this.fail('QuorumDurability', `server ${fromSid} sent ACKEPOCH with ${formatZxid(message.lastZxid)}, its disk ends at ${formatZxid(disk.lastZxid)}`);
       return;
