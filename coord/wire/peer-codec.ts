@@ -33,7 +33,7 @@ export function encodePeerMessage(m: PeerMessage): Buffer {
 const PROPOSAL_HEAD_BYTES = 25;
 
 function encodeProposal({ firstZxid, lastZxid, bytes: txns }: TxnGroup): Buffer {
-  const frame = Buffer.allocUnsafeSlow(PROPOSAL_HEAD_BYTES + txns.length);
+  const frame = Buffer.allocUnsafe(PROPOSAL_HEAD_BYTES + txns.length);
   frame[0] = 0x94;
   frame[1] = Type.PROPOSAL;
   frame[2] = 0xcb;
