@@ -97,7 +97,7 @@ function add(acl: Acl[], entry: Acl): void {
 function isValidId(scheme: string, id: string): boolean {
   if (scheme === 'digest') {
     const parts = id.split(':');
-    return parts.length === 2 && parts[0] !== '' && parts[1] !== '';
+    return parts.length === 2 && parts[1] !== '';
   }
   return scheme === 'ip' && parseCidr(id) !== null;
 }

@@ -69,11 +69,14 @@ export class DataTree {
     this.#plant('/zookeeper');
     this.#plant('/zookeeper/quota');
     const config = this.#plant(CONFIG_PATH);
-    config.setData(EMPTY);
     config.version = -1;
     config.aversion = -1;
     this.#setAclOf(config, READ_ACL);
-    for (const path of ['/', '/zookeeper', '/zookeeper/quota', CONFIG_PATH]) this.#refreshDigest(this.#nodeAt(path) as Znode);
+    for (const path of ['/', '/zookeeper', '/zookeeper/quota', CONFIG_PATH]) {
+      const node = this.#nodeAt(path) as Znode;
+      node.setData(EMPTY);
+      this.#refreshDigest(node);
+    }
   }
 
   get nodeCount(): number {
@@ -166,6 +169,8 @@ export class DataTree {
       if (zxid > parent.pzxid) parent.pzxid = zxid;
     }
     if (existing !== undefined) {
+      // A replay has closed and opened the session again before it came here.
+      if (existing.ephemeralOwner !== 0n) this.sessions.get(existing.ephemeralOwner)?.ephemerals.add(path);
       this.#changed(parent);
       return { err: Code.NODEEXISTS, result: null };
     }
