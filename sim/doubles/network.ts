@@ -62,7 +62,7 @@ export class Network {
   }
   heal(from: number, to: number): void {
     this.#cut.delete(`${from}>${to}`);
-    for (const link of [...this.#links.values()]) {
+    for (const link of this.#links.values()) {
       if (!link.open) continue;
       for (const direction of [0, 1] as const) {
         const source = direction === 0 ? link.a : link.b;
@@ -162,7 +162,7 @@ export class Network {
   died(sid: number): void {
     const transport = this.#transports.get(sid);
     if (transport === undefined) return;
-    for (const channel of [...transport.channels.keys()]) this.close(channel);
+    for (const channel of transport.channels.keys()) this.close(channel);
     transport.gone();
   }
 }
@@ -202,7 +202,7 @@ export class SimTransport implements PeerTransport {
     this.#network.close(channel);
   }
   stop(done: Callback): void {
-    for (const channel of [...this.channels.keys()]) this.#network.close(channel);
+    for (const channel of this.channels.keys()) this.#network.close(channel);
     this.gone();
     this.process.schedule(0, () => done(null));
   }
