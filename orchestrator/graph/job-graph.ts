@@ -16,7 +16,7 @@ export type Partitioning =
 export type OperatorKind = 'source' | 'map' | 'flatMap' | 'filter' | 'window' | 'aggregate' | 'sink';
 
 export interface OperatorSpec {
-  /** Stable: given by the user with .uid(), else derived from the position in the graph. */
+  /** Stable: given by the user (options.uid), else derived from the position in the graph. */
   readonly id: string;
   readonly kind: OperatorKind;
   readonly name: string;

@@ -1,0 +1,29 @@
+/** Where in the user's source a method of the job API was called: "wordcount.ts:12:4". */
+
+/** Frames of these files are ours. */
+const own = [new URL('.', import.meta.url), new URL('../graph/', import.meta.url)].flatMap((url) => [url.href, decodeURIComponent(url.pathname)]);
+/** Bundles are evaluated under this path (see submit/load-bundle.ts), followed by "<hash>/". */
+export const BUNDLE_ROOT = '/drey-bundle/';
+
+export function callSite(): string {
+  return firstForeignFrame(new Error('call site').stack ?? '') ?? 'unknown';
+}
+
+/** The place that an error's stack names first outside this API; null if there is none. */
+export function firstForeignFrame(stack: string): string | null {
+  for (const line of stack.split('\n')) {
+    const match = /^\s*at (?:.*\()?(\S+?:\d+:\d+)\)?$/.exec(line);
+    const place = match?.[1];
+    if (place === undefined || place.startsWith('node:') || own.some((prefix) => place.startsWith(prefix))) continue;
+    return readablePlace(place);
+  }
+  return null;
+}
+
+/** Without what only this process knows: the bundle's folder, the file scheme. */
+export function readablePlace(place: string): string {
+  const path = place.startsWith('file://') ? decodeURIComponent(place.slice(7)) : place;
+  if (!path.startsWith(BUNDLE_ROOT)) return path;
+  const below = path.slice(BUNDLE_ROOT.length);
+  return below.slice(below.indexOf('/') + 1);
+}
