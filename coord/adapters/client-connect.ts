@@ -13,7 +13,7 @@ export async function connect(connectString: string, options: ConnectOptions = {
   const target = parseConnectString(connectString);
   const { transport, codec } = protocolParts(target.protocol);
   const client = new Client(target, options, { transport, codec, clock: systemClock, timers: systemTimers, entropy: systemEntropy });
-  return client.ready(options.connectTimeoutMs ?? limits.connectTimeoutMs);
+  return client.ready(options.connectTimeoutMs ?? limits.connectTimeoutMs, options.renew ?? false);
 }
 
 function protocolParts(_protocol: ClientProtocol): { transport: ClientTransport; codec: ClientCodec } {

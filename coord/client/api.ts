@@ -24,6 +24,8 @@ export interface ConnectOptions {
    * watches and queued requests of the old session are gone. Default false: an expired client stays expired.
    */
   readonly renew?: boolean;
+  /** Take over this session (CoordClient.session of another client, this process's or not) instead of asking for a new one. Rejects with SESSIONEXPIRED. */
+  readonly resume?: { readonly id: bigint; readonly password: Uint8Array };
   /** How often an idle connection is pinged. Default a third of the negotiated timeout. */
   readonly pingIntervalMs?: number;
   /** A connection on which the server is silent for this long is given up for another. Default two thirds of the negotiated timeout. */
@@ -110,6 +112,8 @@ export type OpResult =
 export interface SessionInfo {
   /** 0n before the first 'connected'. */
   readonly id: bigint;
+  /** Whoever has it can take the session over. */
+  readonly password: Uint8Array;
   /** As negotiated. */
   readonly timeoutMs: number;
 }

@@ -43,6 +43,7 @@ export class Client implements CoordClient, SessionHandler {
         sessionTimeoutMs: options.sessionTimeoutMs ?? limits.sessionTimeoutMs,
         readOnly: options.readOnly ?? false,
         renew: options.renew ?? false,
+        ...(options.resume === undefined ? {} : { resume: options.resume }),
         queuedRequestsMax: options.queuedRequestsMax ?? limits.queuedRequestsMax,
         ...(options.pingIntervalMs === undefined ? {} : { pingIntervalMs: options.pingIntervalMs }),
         ...(options.silenceTimeoutMs === undefined ? {} : { silenceTimeoutMs: options.silenceTimeoutMs }),
@@ -54,7 +55,7 @@ export class Client implements CoordClient, SessionHandler {
   }
 
   /** Resolves at the first 'connected'; see ConnectOptions.connectTimeoutMs. */
-  ready(connectTimeoutMs: number): Promise<CoordClient> {
+  ready(connectTimeoutMs: number, renew: boolean): Promise<CoordClient> {
     return new Promise((resolve, reject) => {
       const timer = connectTimeoutMs === 0 ? null : this.#timers.after(connectTimeoutMs, () => {
         off();
@@ -62,11 +63,12 @@ export class Client implements CoordClient, SessionHandler {
         reject(new CoordError('CONNECTIONLOSS', '', { message: `CONNECTIONLOSS: no server gave a session within ${connectTimeoutMs} ms` }));
       });
       const off = this.onState((signal) => {
-        if (signal !== 'connected' && signal !== 'auth-failed' && signal !== 'closed') return;
+        const failure = signal === 'auth-failed' ? 'AUTHFAILED' : signal === 'closed' ? 'CLOSED' : signal === 'expired' && !renew ? 'SESSIONEXPIRED' : null;
+        if (signal !== 'connected' && failure === null) return;
         timer?.cancel();
         off();
-        if (signal === 'connected') resolve(this);
-        else reject(new CoordError(signal === 'auth-failed' ? 'AUTHFAILED' : 'CLOSED'));
+        if (failure === null) resolve(this);
+        else reject(new CoordError(failure));
       });
     });
   }
@@ -75,7 +77,7 @@ export class Client implements CoordClient, SessionHandler {
     return this.#session.state;
   }
   get session(): SessionInfo {
-    return { id: this.#session.sessionId, timeoutMs: this.#session.timeoutMs };
+    return { id: this.#session.sessionId, password: this.#session.password, timeoutMs: this.#session.timeoutMs };
   }
   get lastZxid(): Zxid {
     return this.#session.lastZxid;

@@ -33,6 +33,7 @@ export interface SessionOptions {
   readonly sessionTimeoutMs: number;
   readonly readOnly: boolean;
   readonly renew: boolean;
+  readonly resume?: { readonly id: bigint; readonly password: Uint8Array };
   readonly queuedRequestsMax: number;
   readonly pingIntervalMs?: number;
   readonly silenceTimeoutMs?: number;
@@ -135,6 +136,11 @@ export class ClientSession implements ClientTransportHandler, ServerMessages {
     this.#ports = ports;
     this.#handler = handler;
     this.#timeoutMs = options.sessionTimeoutMs;
+    if (options.resume !== undefined) {
+      this.#sessionId = options.resume.id;
+      this.#password = options.resume.password;
+      this.#seenReadWrite = true;
+    }
     this.#servers = shuffled(options.servers, ports.entropy);
     ports.transport.handler = this;
   }
@@ -296,13 +302,16 @@ export class ClientSession implements ClientTransportHandler, ServerMessages {
     this.#serverIndex = (this.#serverIndex + 1) % this.#servers.length;
     this.#nextAttemptMs = nowMs + backoffMs(this.#attempts, this.#servers.length, this.#ports.entropy);
     this.#attempts++;
-    const closeWasSent = this.#closing !== null && this.#closing.sentMs >= 0;
     if (wasEstablished) {
-      if (this.#state === 'connected' && !closeWasSent) this.#setState('suspended', 'suspended');
+      // A close() that is under way goes on: whether the session was ended is unknown; the next server says so, or ends it.
+      const closing = this.#closing;
+      this.#setState('suspended', 'suspended');
       this.#failSent('CONNECTIONLOSS');
+      if (closing !== null && closing === this.#closing) {
+        closing.sentMs = -1;
+        this.#queue.push(closing);
+      }
     }
-    // The server closes the connection after a closeSession; whether its reply came makes no difference to the caller.
-    if (closeWasSent) this.#finish('closed');
     this.#arm();
   }
 

@@ -37,12 +37,13 @@ export async function createProtected(
   }
 }
 
-/** Those whose name is `…<name><ten digits>`, oldest first. The counter is an int32 that wraps: neighbours are compared by their distance. */
+/** Those whose name is `…-<name><ten digits>`, oldest first. The counter is an int32 that wraps: neighbours are compared by their distance. */
 export function sortBySequence(children: readonly string[], name: string): string[] {
   const sequences = new Map<string, number>();
   for (const child of children) {
-    const match = /^_c_.+?-([^/]*?)(-?\d{10})$/.exec(child);
-    if (match !== null && child.endsWith(`-${name}${match[2]}`)) sequences.set(child, Number(match[2]));
+    const at = child.lastIndexOf(`-${name}`);
+    const digits = at < 0 ? '' : child.slice(at + 1 + name.length);
+    if (/^-?\d{10}$/.test(digits)) sequences.set(child, Number(digits));
   }
   return [...sequences.keys()].sort((a, b) => ((sequences.get(a) as number) - (sequences.get(b) as number)) | 0);
 }

@@ -1,0 +1,17 @@
+/** Our client against a real Apache ZooKeeper 3.9. */
+import test from 'ava';
+import { clientSuite } from '../lib/client-suite.ts';
+import { javaOrSkip } from '../lib/java-or-skip.ts';
+import { startZooKeeper } from '../tools/zookeeper.ts';
+
+if (javaOrSkip(test, 'the client against Apache ZooKeeper')) {
+  clientSuite(test, async (servers) => {
+    const zookeeper = await startZooKeeper({ servers, config: { tickTime: 500, extendedTypesEnabled: 'true' } });
+    return {
+      connectString: zookeeper.connectString,
+      each: zookeeper.ports.map((port) => `127.0.0.1:${port}`),
+      kill: async (server) => zookeeper.servers[server]?.kill(),
+      stop: zookeeper.stop,
+    };
+  });
+}
