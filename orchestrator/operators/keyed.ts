@@ -140,7 +140,7 @@ export class RunningAggregateOperator implements Operator {
   process({ values, timestamps }: Batch): Batch {
     const { createAccumulator, add } = this.#aggregation;
     const { keyOf } = this.#scope;
-    const out = new Array<unknown>(values.length);
+    const out: unknown[] = [];
     try {
       for (let i = 0; i < values.length; i++) {
         const key = checkKey(keyOf(values[i]));
@@ -148,7 +148,7 @@ export class RunningAggregateOperator implements Operator {
         const before = accumulators.get(key);
         const accumulator = add(before === undefined ? createAccumulator() : before, values[i]);
         accumulators.set(key, accumulator);
-        out[i] = this.#result(key, accumulator);
+        out.push(this.#result(key, accumulator));
       }
     } catch (error) {
       throw userCodeError(this.spec, error);

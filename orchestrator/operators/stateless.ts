@@ -8,13 +8,11 @@ export function mapOperator(spec: OperatorSpec, fn: (value: unknown) => unknown)
   return {
     spec,
     process({ values, timestamps }): Batch {
-      const out = new Array<unknown>(values.length);
       try {
-        for (let i = 0; i < values.length; i++) out[i] = fn(values[i]);
+        return { values: values.map((value) => fn(value)), timestamps };
       } catch (error) {
         throw userCodeError(spec, error);
       }
-      return { values: out, timestamps };
     },
   };
 }

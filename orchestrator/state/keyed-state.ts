@@ -5,7 +5,7 @@
  * Invariants: holds only keys of its own range of key groups; a snapshot is encoded before it returns, so that later updates, in place or
  * not, cannot reach it; what `takeNamespace` gives comes in an order that a restored state gives again (group, then first insertion).
  */
-import { assert } from '../../coord/base/assert.ts';
+import { DreyError } from '../../coord/base/errors.ts';
 import { decode, encode } from './codec.ts';
 import type { Key, KeyGroupRange } from './key-groups.ts';
 import { keyGroupOf } from './key-groups.ts';
@@ -32,7 +32,7 @@ export class KeyedState<V> {
   values(namespace: number, key: Key): Map<Key, V> {
     const keyGroup = keyGroupOf(key, this.#maxParallelism);
     const group = this.#groups[keyGroup - this.range.first];
-    assert(group !== undefined, `key ${String(key)} is of group ${keyGroup}, not of ${this.range.first} to ${this.range.last}: keyBy gave another key upstream, or keys are not the same on both sides`);
+    if (group === undefined) throw new DreyError('BAD_KEY', `key ${String(key)} does not belong to this subtask: keyBy gave another key for the same record elsewhere; it must depend on the record alone`);
     let values = group.get(namespace);
     if (values === undefined) {
       values = new Map();

@@ -1,0 +1,239 @@
+/**
+ * The channels between tasks. Within one task manager an element is handed over by a call; to another task manager it goes over a WebSocket,
+ * one for each direction between two task managers, on which all channels between them are multiplexed. Credits keep one slow channel
+ * from filling it.
+ *
+ * Frames are msgpack arrays that begin with a FrameKind. The dialling side sends hello (whom it means to reach), open, element, close; the
+ * accepting side sends credit. A channel that is opened before its receiver is deployed waits; it has no credit until then.
+ * A connection is never resumed: when it breaks, each channel on it is broken, which fails the tasks at both ends.
+ */
+import { WebSocket } from 'ws';
+import type { ExecutionId, TaskLocation } from '../rpc/messages.ts';
+import { decode, encode } from '../state/codec.ts';
+import type { InputChannel } from '../task/environment.ts';
+import type { StreamElement } from '../task/stream-element.ts';
+import { FRAME_BYTES_MAX } from './limits.ts';
+import type { OutputChannel } from './output-channel.ts';
+
+const FrameKind = { hello: 0, open: 1, element: 2, close: 3, credit: 4 } as const;
+type Frame =
+  | [typeof FrameKind.hello, taskManagerId: string]
+  | [typeof FrameKind.open, channel: number, from: ExecutionId, to: ExecutionId]
+  | [typeof FrameKind.element, channel: number, element: StreamElement]
+  | [typeof FrameKind.close, channel: number]
+  | [typeof FrameKind.credit, channel: number, credits: number];
+
+/** Who takes channels in: the tasks of this task manager. */
+export interface InputOwner {
+  readonly executionId: ExecutionId;
+  openInput(from: ExecutionId, grant: (credits: number) => void): InputChannel | null;
+}
+
+/** A channel whose receiver is not deployed yet. */
+interface PendingOpen {
+  readonly from: ExecutionId;
+  readonly grant: (credits: number) => void;
+  readonly opened: (input: InputChannel | null) => void;
+}
+
+export class DataPlane {
+  readonly #taskManagerId: string;
+  readonly #owners = new Map<ExecutionId, InputOwner>();
+  readonly #pending = new Map<ExecutionId, Set<PendingOpen>>();
+  /** By address: connections that this side dialled. */
+  readonly #dialled = new Map<string, OutgoingConnection>();
+  readonly #accepted = new Set<WebSocket>();
+
+  constructor(taskManagerId: string) {
+    this.#taskManagerId = taskManagerId;
+  }
+
+  addOwner(owner: InputOwner): void {
+    this.#owners.set(owner.executionId, owner);
+    const waiting = this.#pending.get(owner.executionId);
+    this.#pending.delete(owner.executionId);
+    for (const { from, grant, opened } of waiting ?? []) opened(owner.openInput(from, grant));
+  }
+
+  removeOwner(executionId: ExecutionId): void {
+    this.#owners.delete(executionId);
+  }
+
+  openOutput(from: ExecutionId, to: TaskLocation, channel: OutputChannel, onBroken: (reason: string) => void): void {
+    if (to.taskManagerId === this.#taskManagerId) {
+      this.#openLocal(from, to.executionId, channel);
+      return;
+    }
+    let connection = this.#dialled.get(to.address);
+    if (connection === undefined) {
+      connection = new OutgoingConnection(to, () => this.#dialled.delete(to.address));
+      this.#dialled.set(to.address, connection);
+    }
+    connection.open(from, to.executionId, channel, onBroken);
+  }
+
+  /** A connection to /data from another task manager. */
+  accept(socket: WebSocket): void {
+    this.#accepted.add(socket);
+    const inputs = new Map<number, InputChannel>();
+    const withdrawals = new Map<number, () => void>();
+    const end = (reason: string): void => {
+      this.#accepted.delete(socket);
+      for (const withdraw of withdrawals.values()) withdraw();
+      for (const input of inputs.values()) input.broken(reason);
+      withdrawals.clear();
+      inputs.clear();
+    };
+    onFrames(socket, (frame) => {
+      switch (frame[0]) {
+        case FrameKind.hello:
+          if (frame[1] !== this.#taskManagerId) socket.close(4001, `this is task manager ${this.#taskManagerId}`);
+          return;
+        case FrameKind.open: {
+          const [, channel, from, to] = frame;
+          const grant = (credits: number): void => sendFrame(socket, [FrameKind.credit, channel, credits]);
+          const withdraw = this.#open(to, {
+            from,
+            grant,
+            opened: (input) => {
+              withdrawals.delete(channel);
+              if (input !== null) inputs.set(channel, input);
+            },
+          });
+          if (withdraw !== null) withdrawals.set(channel, withdraw);
+          return;
+        }
+        case FrameKind.element:
+          inputs.get(frame[1])?.deliver(frame[2]);
+          return;
+        case FrameKind.close:
+          withdrawals.get(frame[1])?.();
+          withdrawals.delete(frame[1]);
+          inputs.delete(frame[1]);
+          return;
+        default:
+          socket.close(1002, 'unexpected frame');
+      }
+    });
+    socket.on('close', (code, reason) => end(`connection closed (${code}${reason.length > 0 ? ` ${reason.toString()}` : ''})`));
+  }
+
+  close(): void {
+    for (const connection of this.#dialled.values()) connection.terminate();
+    for (const socket of this.#accepted) socket.terminate();
+  }
+
+  #openLocal(from: ExecutionId, to: ExecutionId, channel: OutputChannel): void {
+    let withdraw: (() => void) | null = null;
+    // Credits that the receiver grants while it opens must find the channel connected.
+    let early = 0;
+    let connected = false;
+    withdraw = this.#open(to, {
+      from,
+      grant: (credits) => {
+        if (connected) channel.onCredit(credits);
+        else early += credits;
+      },
+      opened: (input) => {
+        withdraw = null;
+        if (input === null) return;
+        channel.connect({ deliver: (element) => input.deliver(element), close: () => undefined });
+        connected = true;
+        channel.onCredit(early);
+      },
+    });
+    if (withdraw !== null) channel.connect({ deliver: () => undefined, close: withdraw });
+  }
+
+  /** Returns what takes the request back while it waits, or null when it was answered at once. */
+  #open(to: ExecutionId, request: PendingOpen): (() => void) | null {
+    const owner = this.#owners.get(to);
+    if (owner !== undefined) {
+      request.opened(owner.openInput(request.from, request.grant));
+      return null;
+    }
+    let waiting = this.#pending.get(to);
+    if (waiting === undefined) {
+      waiting = new Set();
+      this.#pending.set(to, waiting);
+    }
+    waiting.add(request);
+    return () => {
+      const now = this.#pending.get(to);
+      now?.delete(request);
+      if (now?.size === 0) this.#pending.delete(to);
+    };
+  }
+}
+
+class OutgoingConnection {
+  readonly #socket: WebSocket;
+  readonly #channels = new Map<number, { channel: OutputChannel; onBroken: (reason: string) => void }>();
+  #next = 0;
+  #queued: Frame[] | null = [];
+
+  constructor(to: TaskLocation, onGone: () => void) {
+    this.#socket = new WebSocket(`ws://${to.address}/data`, { perMessageDeflate: false, maxPayload: FRAME_BYTES_MAX });
+    this.#queued?.push([FrameKind.hello, to.taskManagerId]);
+    let problem = '';
+    this.#socket.on('open', () => {
+      const queued = this.#queued ?? [];
+      this.#queued = null;
+      for (const frame of queued) sendFrame(this.#socket, frame);
+    });
+    this.#socket.on('error', (error) => {
+      problem = error.message;
+    });
+    this.#socket.on('close', (code, reason) => {
+      onGone();
+      const why = problem || `connection closed (${code}${reason.length > 0 ? ` ${reason.toString()}` : ''})`;
+      const channels = [...this.#channels.values()];
+      this.#channels.clear();
+      for (const { onBroken } of channels) onBroken(why);
+    });
+    onFrames(this.#socket, (frame) => {
+      if (frame[0] === FrameKind.credit) this.#channels.get(frame[1])?.channel.onCredit(frame[2]);
+    });
+  }
+
+  open(from: ExecutionId, to: ExecutionId, channel: OutputChannel, onBroken: (reason: string) => void): void {
+    const number = this.#next++;
+    this.#channels.set(number, { channel, onBroken });
+    this.#send([FrameKind.open, number, from, to]);
+    channel.connect({
+      deliver: (element) => this.#send([FrameKind.element, number, element]),
+      close: () => {
+        this.#channels.delete(number);
+        this.#send([FrameKind.close, number]);
+      },
+    });
+  }
+
+  terminate(): void {
+    this.#socket.terminate();
+  }
+
+  #send(frame: Frame): void {
+    if (this.#queued === null) sendFrame(this.#socket, frame);
+    else this.#queued.push(frame);
+  }
+}
+
+function sendFrame(socket: WebSocket, frame: Frame): void {
+  if (socket.readyState === WebSocket.OPEN) socket.send(encode(frame));
+}
+
+function onFrames(socket: WebSocket, onFrame: (frame: Frame) => void): void {
+  socket.binaryType = 'nodebuffer';
+  socket.on('message', (data) => {
+    let frame: unknown;
+    try {
+      frame = decode(data as Buffer);
+    } catch {
+      frame = null;
+    }
+    if (Array.isArray(frame)) onFrame(frame as Frame);
+    else socket.close(1002, 'not a frame');
+  });
+  socket.on('error', () => undefined);
+}
