@@ -11,7 +11,7 @@ export default job(
   'wordcount',
   (env, params) => {
     env
-      .source(fileSource<string>({ path: params.in, format: 'text', ...(params.bounded === 'true' ? { bounded: true } : {}) }), {
+      .source(fileSource({ path: params.in, format: 'text', ...(params.bounded === 'true' ? { bounded: true } : {}) }), {
         uid: 'lines',
         timestamp: (line) => Number(line.slice(0, line.indexOf(' '))),
         watermarks: boundedOutOfOrderness(500, { idleAfterMs: 2000 }),
