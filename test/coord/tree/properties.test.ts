@@ -8,7 +8,7 @@ import { TreeHarness, dump, reload, replay } from './harness.ts';
 import { SESSIONS, steps } from './random-requests.ts';
 import type { Step } from './random-requests.ts';
 
-const RUNS = { numRuns: 150 };
+const RUNS = { numRuns: Number(process.env['DREY_RUNS'] ?? 150) };
 
 function run(script: readonly Step[], options: { atOnce?: boolean; onTxn?: (txn: Txn) => void; afterStep?: (harness: TreeHarness) => void } = {}): TreeHarness {
   const harness = new TreeHarness();
