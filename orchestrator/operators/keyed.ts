@@ -6,28 +6,16 @@
  *   has been emitted is dropped and counted (allowed lateness is 0); no state remains of an emitted window.
  * Source: Flink's TumblingEventTimeWindows, WindowOperator, EventTimeTrigger.
  */
+import { DreyError } from '../../coord/base/errors.ts';
+import type { AggregateFunction, Key, WindowAggregateFunction } from '../api/operators.ts';
 import type { OperatorSpec } from '../graph/job-graph.ts';
-import type { Key, KeyGroupRange } from '../state/key-groups.ts';
+import type { KeyGroupRange } from '../state/key-groups.ts';
 import { checkKey } from '../state/key-groups.ts';
 import { KeyedState } from '../state/keyed-state.ts';
 import type { Batch } from '../task/stream-element.ts';
 import { MIN_WATERMARK } from '../task/stream-element.ts';
 import type { Operator } from './operator.ts';
 import { userCodeError } from './operator.ts';
-import { DreyError } from '../../coord/base/errors.ts';
-
-export interface Window {
-  /** ms since 1970, inclusive. */
-  readonly start: number;
-  /** Exclusive. */
-  readonly end: number;
-}
-
-/** How the values of one key become one result. An accumulator may be changed in place: it belongs to the operator. */
-export interface Aggregation {
-  readonly createAccumulator: () => unknown;
-  readonly add: (accumulator: unknown, value: unknown) => unknown;
-}
 
 export interface KeyedScope {
   readonly keyOf: (value: unknown) => unknown;
@@ -39,27 +27,18 @@ export class TumblingWindowOperator implements Operator {
   readonly spec: OperatorSpec;
   readonly #scope: KeyedScope;
   readonly #sizeMs: number;
-  readonly #aggregation: Aggregation;
-  readonly #result: (key: Key, window: Window, accumulator: unknown) => unknown;
+  readonly #aggregate: WindowAggregateFunction<unknown, unknown, unknown>;
   /** Namespace: the window's start. */
   readonly #state: KeyedState<unknown>;
   #watermarkMs: number;
   #late = 0;
 
   /** `restoredWatermarkMs`: windows that were emitted before the checkpoint are not opened again. */
-  constructor(
-    spec: OperatorSpec,
-    scope: KeyedScope,
-    sizeMs: number,
-    aggregation: Aggregation,
-    result: (key: Key, window: Window, accumulator: unknown) => unknown,
-    restoredWatermarkMs: number,
-  ) {
+  constructor(spec: OperatorSpec, scope: KeyedScope, sizeMs: number, aggregate: WindowAggregateFunction<unknown, unknown, unknown>, restoredWatermarkMs: number) {
     this.spec = spec;
     this.#scope = scope;
     this.#sizeMs = sizeMs;
-    this.#aggregation = aggregation;
-    this.#result = result;
+    this.#aggregate = aggregate;
     this.#state = new KeyedState(scope.range, scope.maxParallelism);
     this.#watermarkMs = restoredWatermarkMs;
   }
@@ -69,7 +48,7 @@ export class TumblingWindowOperator implements Operator {
   }
 
   process({ values, timestamps }: Batch): null {
-    const { createAccumulator, add } = this.#aggregation;
+    const aggregate = this.#aggregate;
     const { keyOf } = this.#scope;
     const sizeMs = this.#sizeMs;
     try {
@@ -84,7 +63,7 @@ export class TumblingWindowOperator implements Operator {
         const key = checkKey(keyOf(values[i]));
         const accumulators = this.#state.values(start, key);
         const accumulator = accumulators.get(key);
-        accumulators.set(key, add(accumulator === undefined ? createAccumulator() : accumulator, values[i]));
+        accumulators.set(key, aggregate.add(accumulator === undefined ? aggregate.create() : accumulator, values[i]));
       }
     } catch (error) {
       throw userCodeError(this.spec, error);
@@ -102,7 +81,7 @@ export class TumblingWindowOperator implements Operator {
       for (const start of due) {
         const window = { start, end: start + this.#sizeMs };
         this.#state.takeNamespace(start, (key, accumulator) => {
-          values.push(this.#result(key, window, accumulator));
+          values.push(this.#aggregate.result(accumulator, key, window));
           timestamps.push(window.end - 1);
         });
       }
@@ -125,20 +104,18 @@ export class TumblingWindowOperator implements Operator {
 export class RunningAggregateOperator implements Operator {
   readonly spec: OperatorSpec;
   readonly #scope: KeyedScope;
-  readonly #aggregation: Aggregation;
-  readonly #result: (key: Key, accumulator: unknown) => unknown;
+  readonly #aggregate: AggregateFunction<unknown, unknown, unknown>;
   readonly #state: KeyedState<unknown>;
 
-  constructor(spec: OperatorSpec, scope: KeyedScope, aggregation: Aggregation, result: (key: Key, accumulator: unknown) => unknown) {
+  constructor(spec: OperatorSpec, scope: KeyedScope, aggregate: AggregateFunction<unknown, unknown, unknown>) {
     this.spec = spec;
     this.#scope = scope;
-    this.#aggregation = aggregation;
-    this.#result = result;
+    this.#aggregate = aggregate;
     this.#state = new KeyedState(scope.range, scope.maxParallelism);
   }
 
   process({ values, timestamps }: Batch): Batch {
-    const { createAccumulator, add } = this.#aggregation;
+    const aggregate = this.#aggregate;
     const { keyOf } = this.#scope;
     const out: unknown[] = [];
     try {
@@ -146,9 +123,9 @@ export class RunningAggregateOperator implements Operator {
         const key = checkKey(keyOf(values[i]));
         const accumulators = this.#state.values(0, key);
         const before = accumulators.get(key);
-        const accumulator = add(before === undefined ? createAccumulator() : before, values[i]);
+        const accumulator = aggregate.add(before === undefined ? aggregate.create() : before, values[i]);
         accumulators.set(key, accumulator);
-        out.push(this.#result(key, accumulator));
+        out.push(aggregate.result(accumulator, key));
       }
     } catch (error) {
       throw userCodeError(this.spec, error);

@@ -7,9 +7,7 @@
  * Source: Flink's KeyGroupRangeAssignment.
  */
 import { DreyError } from '../../coord/base/errors.ts';
-
-/** What keyBy may return. Equal keys are those that a Map holds to be equal. */
-export type Key = string | number | boolean | bigint;
+import type { Key } from '../api/operators.ts';
 
 /** First and last group, both inclusive. */
 export interface KeyGroupRange {

@@ -6,8 +6,9 @@
  * not, cannot reach it; what `takeNamespace` gives comes in an order that a restored state gives again (group, then first insertion).
  */
 import { DreyError } from '../../coord/base/errors.ts';
+import type { Key } from '../api/operators.ts';
 import { decode, encode } from './codec.ts';
-import type { Key, KeyGroupRange } from './key-groups.ts';
+import type { KeyGroupRange } from './key-groups.ts';
 import { keyGroupOf } from './key-groups.ts';
 
 export class KeyedState<V> {

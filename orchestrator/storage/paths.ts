@@ -2,7 +2,7 @@
 
 /** A job's bundle, by content. */
 export function bundlePath(bundleHash: string): string {
-  return `bundles/${bundleHash}.mjs`;
+  return `bundles/${bundleHash}.cjs`;
 }
 
 /** Prefix of everything that belongs to one checkpoint. */

@@ -1,5 +1,6 @@
 /** What one task runs: the part of a job that is its vertex, with the user's functions in it. */
 import type { Sink } from '../api/sink.ts';
+import type { WatermarkStrategy } from '../api/operators.ts';
 import type { Source } from '../api/source.ts';
 import type { OperatorSpec, Partitioning } from '../graph/job-graph.ts';
 import type { Operator } from '../operators/operator.ts';
@@ -21,9 +22,8 @@ export interface SourceProgram {
   readonly source: Source<unknown>;
   /** Event time of a value; null: as the reader says. */
   readonly timestampOf: ((value: unknown) => number) | null;
-  readonly maxOutOfOrdernessMs: number;
-  /** Infinity: a split is never idle. */
-  readonly idleAfterMs: number;
+  /** Null: event time stands still until the end of the input. */
+  readonly watermarks: WatermarkStrategy | null;
 }
 
 export interface OutputProgram {

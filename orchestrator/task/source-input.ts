@@ -39,7 +39,7 @@ export class SourceInput {
     this.#spec = spec;
     this.#reader = reader;
     this.#onPolled = onPolled;
-    this.#watermarks = new SplitWatermarks(program.maxOutOfOrdernessMs, program.idleAfterMs);
+    this.#watermarks = new SplitWatermarks(program.watermarks);
     for (const state of restore?.states ?? []) for (const [splitId, split] of Object.entries(state.splits)) this.#restored.set(splitId, split);
   }
 

@@ -9,6 +9,7 @@
  * Source: Flink's BoundedOutOfOrdernessWatermarks, WatermarkOutputMultiplexer, WatermarksWithIdleness.
  */
 import { assert } from '../../coord/base/assert.ts';
+import type { WatermarkStrategy } from '../api/operators.ts';
 import { MAX_WATERMARK, MIN_WATERMARK } from './stream-element.ts';
 
 interface Split {
@@ -23,10 +24,10 @@ export class SplitWatermarks {
   readonly #splits = new Map<string, Split>();
   #mergedMs = MIN_WATERMARK;
 
-  /** `idleAfterMs` is measured on the clock that nowMs is read from; Infinity: never idle. */
-  constructor(maxOutOfOrdernessMs: number, idleAfterMs: number) {
-    this.#maxOutOfOrdernessMs = maxOutOfOrdernessMs;
-    this.#idleAfterMs = idleAfterMs;
+  /** `idleAfterMs` is measured on the clock that nowMs is read from. Null: no splits move event time, only its end is announced. */
+  constructor(strategy: Omit<WatermarkStrategy, 'type'> | null) {
+    this.#maxOutOfOrdernessMs = strategy?.maxOutOfOrdernessMs ?? Infinity;
+    this.#idleAfterMs = strategy?.idleAfterMs ?? Infinity;
   }
 
   addSplit(splitId: string, nowMs: number, restored: { maxTimestampMs: number; ended: boolean } = { maxTimestampMs: MIN_WATERMARK, ended: false }): void {
@@ -64,7 +65,7 @@ export class SplitWatermarks {
     let minimumMs = Infinity;
     for (const split of this.#splits.values()) {
       if (split.ended || nowMs - split.lastRecordMs >= this.#idleAfterMs) continue;
-      const watermarkMs = split.maxTimestampMs === MIN_WATERMARK ? MIN_WATERMARK : split.maxTimestampMs - this.#maxOutOfOrdernessMs - 1;
+      const watermarkMs = Math.max(MIN_WATERMARK, split.maxTimestampMs - this.#maxOutOfOrdernessMs - 1);
       if (watermarkMs < minimumMs) minimumMs = watermarkMs;
     }
     if (minimumMs === Infinity) return { watermarkMs: this.#mergedMs, idle: true };
