@@ -136,7 +136,7 @@ export class WsPeerTransport implements PeerTransport {
       redial.dialling?.terminate();
     }
     for (const ws of this.#learnerDials) ws.terminate();
-    for (const channel of [...this.#channels.values()]) this.close(channel.number);
+    for (const channel of this.#channels.values()) this.close(channel.number);
     const http = this.#http;
     this.#http = null;
     if (http === null) {
