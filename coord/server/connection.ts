@@ -24,13 +24,16 @@ export class Connection {
   readonly handle: number;
   readonly sink: ClientSink;
   readonly remote: { readonly address: string; readonly port: number; readonly local: boolean };
-  /** connecting: the session is not ours yet; requests that came with the handshake wait in `early`. */
+  /** connecting: the session is not ours yet. */
   state: 'connecting' | 'open' | 'closed' = 'connecting';
   sessionId = 0n;
   timeoutMs = 0;
   readOnly = false;
   ids: readonly AuthId[];
-  early: ClientRequest[] = [];
+  /** A SYNC is not answered yet: a later write must not be proposed, or an earlier read could show it. */
+  syncing = false;
+  /** Requests that wait for the session or for the SYNC. */
+  readonly held: ClientRequest[] = [];
   /** What is not answered yet, in order. */
   readonly queue: Waiting[] = [];
   queueHead = 0;
@@ -60,8 +63,15 @@ export class Connection {
     stats.sent++;
   }
 
+  /** Requests must be held. */
+  get holding(): boolean {
+    return this.state === 'connecting' || this.syncing;
+  }
   get outstanding(): number {
-    return this.queue.length - this.queueHead;
+    return this.queue.length - this.queueHead + this.held.length;
+  }
+  get idle(): boolean {
+    return this.queue.length === 0;
   }
 
   push(waiting: Waiting): void {

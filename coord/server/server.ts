@@ -165,11 +165,8 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
     if (connection === undefined || connection.state === 'closed') return;
     connection.stats.received++;
     this.counters.received++;
-    if (connection.state === 'connecting') {
-      connection.early.push(request.clone());
-      return;
-    }
-    this.#accept(connection, request);
+    if (connection.holding && request.op !== OpCode.ping) connection.held.push(request.clone());
+    else this.#accept(connection, request);
   }
 
   disconnected(handle: number): void {
@@ -209,7 +206,7 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
       case OpCode.checkWatches:
       case OpCode.removeWatches:
       case OpCode.reconfig:
-        if (connection.outstanding === 0) this.#read(connection, request, this.#nowMs);
+        if (connection.idle) this.#read(connection, request, this.#nowMs);
         else this.#enqueue(connection, 'read', xid, op, request.clone());
         return;
       case OpCode.create:
@@ -267,6 +264,7 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
 
   #sync(connection: Connection, request: ClientRequest): void {
     const waiting = this.#enqueue(connection, 'sync', request.xid, OpCode.sync, request.clone());
+    connection.syncing = true;
     this.#byNumber.set(waiting.requestNo, waiting);
     if (this.#leader !== null) this.#leader.beginSync(null, waiting.requestNo, this.#nowMs);
     else {
@@ -287,6 +285,10 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
       connection.shift();
       if (head.kind === 'connect') this.#connected(connection);
       else this.#finish(connection, head);
+      if (head.kind === 'sync') {
+        connection.syncing = false;
+        this.#release(connection);
+      }
     }
     if (connection.throttled && connection.outstanding < CONNECTION_OUTSTANDING_MAX / 2) {
       connection.throttled = false;
@@ -337,7 +339,7 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
     }
     connection.queue.length = 0;
     connection.queueHead = 0;
-    connection.early = [];
+    connection.held.length = 0;
   }
 
   // ------------------------------------------------------------ reads and watches
@@ -405,12 +407,14 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
     const session = this.tree.sessions.get(connection.sessionId);
     this.#markDirty(connection);
     connection.sink.connected(connection.timeoutMs, connection.sessionId, session?.password ?? NO_PASSWORD, false);
-    const early = connection.early;
-    connection.early = [];
-    for (const request of early) this.#acceptEarly(connection, request);
+    this.#release(connection);
   }
-  #acceptEarly(connection: Connection, request: ClientRequest): void {
-    if (connection.state === 'open') this.#accept(connection, request);
+
+  /** What waited for the session, or for a SYNC, goes on; up to the next SYNC. */
+  #release(connection: Connection): void {
+    let released = 0;
+    while (released < connection.held.length && connection.state === 'open' && !connection.holding) this.#accept(connection, connection.held[released++] as ClientRequest);
+    connection.held.splice(0, released);
   }
 
   /** timeoutMs 0: refused. */

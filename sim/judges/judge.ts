@@ -12,7 +12,7 @@
  *   MonotonicReads, ReplyOrder   per session, checked by the clients
  */
 import { hashBytes } from './hash.ts';
-import { formatZxid, zxidEpoch, type Zxid } from '../../coord/base/zxid.ts';
+import { formatZxid, zxidCounter, zxidEpoch, type Zxid } from '../../coord/base/zxid.ts';
 import { decodePeerMessage } from '../../coord/wire/peer-codec.ts';
 import type { Result } from '../../coord/wire/types.ts';
 import { decodeTxnGroup } from '../../coord/tree/txn-codec.ts';
@@ -132,9 +132,13 @@ export class Judge {
       if (disk.lastZxid < message.lastZxid) this.fail('QuorumDurability', `server ${fromSid} sent ACKEPOCH with ${formatZxid(message.lastZxid)}, its disk ends at ${formatZxid(disk.lastZxid)}`);
       return;
     }
+    // Counter 0 acks NEWLEADER. Acks below it, while older epochs are still being sent, promise their bytes only.
     const epoch = zxidEpoch(message.zxid);
-    if (disk.currentEpoch < epoch) this.fail('QuorumDurability', `server ${fromSid} acked ${formatZxid(message.zxid)}, its disk says currentEpoch ${disk.currentEpoch}`);
-    else if (message.zxid % 2 ** 32 !== 0 && disk.lastZxid < message.zxid) this.fail('QuorumDurability', `server ${fromSid} acked ${formatZxid(message.zxid)}, its disk ends at ${formatZxid(disk.lastZxid)}`);
+    if (zxidCounter(message.zxid) === 0) {
+      if (disk.currentEpoch < epoch) this.fail('QuorumDurability', `server ${fromSid} acked NEWLEADER of epoch ${epoch}, its disk says currentEpoch ${disk.currentEpoch}`);
+    } else if (disk.lastZxid < message.zxid) {
+      this.fail('QuorumDurability', `server ${fromSid} acked ${formatZxid(message.zxid)}, its disk ends at ${formatZxid(disk.lastZxid)}`);
+    }
   }
 
   // ------------------------------------------------------------ clients

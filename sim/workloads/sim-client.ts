@@ -71,8 +71,10 @@ export class SimClient {
     const incarnation = ++this.#incarnation;
     this.#server = server;
     this.#inFlight = [];
+    let lastArrivalMs = 0;
     const arrive = (fn: () => void): void => {
-      this.#process.schedule(LATENCY_MS + this.#prng.float() * LATENCY_MS, () => {
+      lastArrivalMs = Math.max(lastArrivalMs, this.#world.nowMs + LATENCY_MS + this.#prng.float() * LATENCY_MS);
+      this.#process.schedule(lastArrivalMs - this.#world.nowMs, () => {
         if (incarnation === this.#incarnation) fn();
       });
     };
