@@ -44,6 +44,8 @@ export class FastLeaderElection {
   readonly #received = new Map<number, NotificationMessage>();
   /** Newest notices of servers that are not LOOKING, of whatever round. */
   readonly #outOfElection = new Map<number, NotificationMessage>();
+  /** Votes of newer rounds that came while this server was not LOOKING, with the time they came. */
+  readonly #early = new Map<number, { readonly notice: NotificationMessage; readonly atMs: number }>();
   /** LOOKING servers that may not vote. */
   readonly #abstaining = new Set<number>();
   #agreedSinceMs = Infinity;
@@ -65,7 +67,17 @@ export class FastLeaderElection {
     this.#agreedSinceMs = Infinity;
     this.#resendFactor = 1;
     this.#propose();
+    // Whoever noticed first that the leader is gone has voted already, and would not say it again for a while.
+    for (const [from, { notice, atMs }] of this.#early) {
+      if (this.#context.nowMs - atMs < this.#context.config.detectMs) this.onNotification(from, notice);
+    }
+    this.#early.clear();
     this.#check();
+  }
+
+  /** Keeps a vote for the election that this server has not begun yet. */
+  remember(from: number, notice: NotificationMessage): void {
+    this.#early.set(from, { notice, atMs: this.#context.nowMs });
   }
 
   /** Takes no part until start(): the disk has failed. */
@@ -81,24 +93,22 @@ export class FastLeaderElection {
     if (this.decided === null && channel !== undefined) this.#context.send(channel.number, this.notification('LOOKING'));
   }
 
-  /** Whoever was there may be gone: its notices would make a dead leader look alive. Its vote of this round stands. */
+  /** In every state. Whoever was there may be gone: its notices would make a dead leader look alive. Its vote of this round stands. */
   onChannelDown(sid: number): void {
     if (this.#context.electionChannels.has(sid)) return;
+    this.#early.delete(sid);
     this.#outOfElection.delete(sid);
     this.#abstaining.delete(sid);
-    if (this.decided === null) this.#check();
+    if (this.decided === null && this.vote.sid !== NO_VOTE) this.#check();
   }
 
   notification(state: ServerState): NotificationMessage {
     return { type: 'NOTIFICATION', vote: this.vote, electionEpoch: this.round, state };
   }
 
-  /** While LOOKING only; a server that is not LOOKING answers in peer.ts. The sender is a voter other than this server. */
+  /** While LOOKING only; a server that is not LOOKING answers in peer.ts. The notice is well-formed, its sender a voter other than this server. */
   onNotification(from: number, notice: NotificationMessage): void {
-    if (!isWellFormed(notice, this.#context.config.voters)) {
-      this.#context.trace('MalformedNotification', { from });
-      return;
-    }
+    if (this.decided !== null) return;
     if (notice.state === 'LOOKING') this.#onLooking(from, notice);
     else this.#onSettled(from, notice);
     this.#check();
@@ -172,6 +182,7 @@ export class FastLeaderElection {
   }
 
   #check(): void {
+    if (this.decided !== null) return;
     const existing = this.#existingLeader();
     if (existing !== null) {
       // The leader's round becomes ours, so that a later LOOKING notice of either side is recognized as newer.
@@ -226,7 +237,8 @@ export class FastLeaderElection {
   }
 }
 
-function isWellFormed(notice: NotificationMessage, voters: readonly number[]): boolean {
+/** A notice that is not, or that names a foreign server, must not disturb anything (ZOOKEEPER-3769). */
+export function isWellFormed(notice: NotificationMessage, voters: readonly number[]): boolean {
   const vote = notice.vote;
   if (typeof vote !== 'object' || vote === null) return false;
   if (!Number.isSafeInteger(notice.electionEpoch) || notice.electionEpoch < 0) return false;

@@ -14,7 +14,7 @@ import { assert, assertNever } from '../base/assert.ts';
 import type { ChannelKind } from '../base/ports.ts';
 import { EPOCH_MAX, type Zxid } from '../base/zxid.ts';
 import type { PeerConfig, PeerCore, PeerDrain, PeerEvent, RecoveredHistory } from './contract.ts';
-import { FastLeaderElection } from './fast-leader-election.ts';
+import { FastLeaderElection, isWellFormed } from './fast-leader-election.ts';
 import { Leader } from './leader.ts';
 import { Learner } from './learner.ts';
 import type { FollowerInfoMessage, NotificationMessage, PeerMessage, ServerState } from './messages.ts';
@@ -199,7 +199,7 @@ export class Peer implements PeerCore {
     this.#context.forget(channel);
     this.#waiting.delete(number);
     if (channel.kind === 'election') {
-      if (this.state === 'LOOKING' && !this.#context.diskFailed) this.#election.onChannelDown(channel.sid);
+      this.#election.onChannelDown(channel.sid);
       return;
     }
     this.#leader?.onChannelDown(number);
@@ -237,6 +237,8 @@ export class Peer implements PeerCore {
     if (message.type === 'HEARTBEAT') return;
     if (message.type !== 'NOTIFICATION') {
       this.#context.close(channel.number, `${String(message.type)} on an election channel`);
+    } else if (!isWellFormed(message, this.#context.config.voters)) {
+      this.#context.trace('MalformedNotification', { from: channel.sid });
     } else if (this.#context.diskFailed) {
       // No part in anything until the disk is back.
     } else if (this.state === 'LOOKING') {
@@ -248,7 +250,10 @@ export class Peer implements PeerCore {
 
   #answerNotification(channel: Channel, notice: NotificationMessage): void {
     const newer = notice.electionEpoch > this.#election.round;
-    if (notice.state === 'LOOKING') this.#context.send(channel.number, this.#election.notification(this.state));
+    if (notice.state === 'LOOKING') {
+      this.#context.send(channel.number, this.#election.notification(this.state));
+      if (newer) this.#election.remember(channel.sid, notice);
+    }
     if (newer && notice.state !== 'LEADING' && this.#learner?.leader === channel.sid) this.#learner.leave('the leader no longer leads');
     if (newer && notice.state === 'LOOKING') this.#leader?.onDeserted(channel.sid);
   }

@@ -11,15 +11,15 @@ export class Judges {
   readonly committed: TxnGroup[] = [];
   readonly #positions = new Map<Zxid, number>();
   readonly #leaders = new Map<number, number>();
-  readonly #broadcast = new Map<Zxid, TxnGroup>();
+  /** The last zxid broadcast in each epoch. */
+  readonly #broadcast = new Map<number, Zxid>();
   /** What each server has delivered since its state was last loaded. */
   readonly #delivered = new Map<number, number>();
 
   onBroadcast(group: TxnGroup): void {
-    for (let zxid = group.firstZxid; zxid <= group.lastZxid; zxid++) {
-      if (this.#broadcast.has(zxid)) throw new Error(`PrimaryIntegrity: ${show(zxid)} was broadcast twice`);
-      this.#broadcast.set(zxid, group);
-    }
+    const epoch = zxidEpoch(group.firstZxid);
+    if (group.firstZxid <= (this.#broadcast.get(epoch) ?? 0)) throw new Error(`PrimaryIntegrity: ${show(group.firstZxid)} was broadcast twice`);
+    this.#broadcast.set(epoch, group.lastZxid);
   }
 
   /** The state of a server was loaded from its disk, with everything up to `zxid` in it. */
@@ -41,6 +41,12 @@ export class Judges {
       throw new Error(`Agreement: ${sid} delivers ${show(group.lastZxid)} where ${show(canonical.lastZxid)} was delivered`);
     }
     this.#delivered.set(sid, position + 1);
+  }
+
+  /** A group that was delivered before the judges began to watch. */
+  onDelivered(group: TxnGroup): void {
+    this.committed.push(group);
+    this.#positions.set(group.lastZxid, this.committed.length);
   }
 
   /** LeaderLogCompleteness and Leadership. */
