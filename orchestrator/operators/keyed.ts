@@ -7,7 +7,7 @@
  * Source: Flink's TumblingEventTimeWindows, WindowOperator, EventTimeTrigger.
  */
 import { DreyError } from '../../coord/base/errors.ts';
-import type { AggregateFunction, Key, WindowAggregateFunction } from '../api/operators.ts';
+import type { AggregateFunction, WindowAggregateFunction } from '../api/operators.ts';
 import type { OperatorSpec } from '../graph/job-graph.ts';
 import type { KeyGroupRange } from '../state/key-groups.ts';
 import { checkKey } from '../state/key-groups.ts';

@@ -48,7 +48,11 @@ export class Task {
   readonly #grants: (((credits: number) => void) | null)[] = [];
   readonly #commitLog = new CommitLog();
   readonly #positionsAt = new Map<number, TaskState['splits']>();
-  readonly #onTerminal: (task: Task) => void;
+  readonly #onTerminal: () => void;
+
+  /** Resolves when the task has reached a terminal state. */
+  readonly ended: Promise<void>;
+  #resolveEnded: () => void = () => undefined;
 
   #state: ExecutionState = 'DEPLOYING';
   #outcome: Outcome | null = null;
@@ -78,10 +82,13 @@ export class Task {
   #backPressuredMs = 0;
   #measuredMs: number;
 
-  constructor(deployment: TaskDeployment, env: TaskEnvironment, onTerminal: (task: Task) => void) {
+  constructor(deployment: TaskDeployment, env: TaskEnvironment, onTerminal: () => void) {
     this.deployment = deployment;
     this.#env = env;
     this.#onTerminal = onTerminal;
+    this.ended = new Promise((resolve) => {
+      this.#resolveEnded = resolve;
+    });
     const restored = deployment.restore?.states.filter((state) => state.vertexId === deployment.vertexId) ?? [];
     for (const { subtasks } of deployment.upstream) for (const { executionId } of subtasks) this.#inputs.set(executionId, this.#inputs.size);
     this.#newestCheckpointId = deployment.restore?.checkpointId ?? 0;
@@ -190,6 +197,10 @@ export class Task {
     this.#outcome = 'CANCELED';
     this.#become('CANCELING');
     this.#release();
+  }
+
+  failFromOutside(error: Error): void {
+    this.#fail(error);
   }
 
   /** Whoever learns of a new master says again what it may have missed. */
@@ -479,7 +490,8 @@ export class Task {
   #terminate(): void {
     if (this.terminal || this.#outcome === null) return;
     this.#become(this.#outcome);
-    this.#onTerminal(this);
+    this.#onTerminal();
+    this.#resolveEnded();
   }
 
   #become(state: ExecutionState): void {

@@ -1,0 +1,71 @@
+/** drey taskmanager: one worker in the foreground. */
+import { Command, InvalidArgumentError } from 'commander';
+import { AssertionFailed } from '../../coord/base/assert.ts';
+import { connect } from '../../coord/client/index.ts';
+import { startTaskManager } from '../runtime/task-manager-process.ts';
+import { openStorage } from '../storage/storage.ts';
+
+/** What hangs in user code is left behind after this time. */
+const GOODBYE_MS_MAX = 4000;
+
+interface Options {
+  readonly coord: string;
+  readonly storage: string;
+  readonly slots: number;
+  readonly host: string;
+  readonly port: number;
+  readonly sessionTimeout: number;
+}
+
+export function taskmanagerCommand(): Command {
+  return new Command('taskmanager')
+    .description('Run a worker: it executes the tasks that the leading job master gives it.')
+    .requiredOption('--coord <servers>', 'connect string of the ensemble: host:port,…[/chroot], with zk:// (the default) or drey:// before it')
+    .requiredOption('--storage <url>', 'where bundles and checkpoints are: a file: URL that all masters and workers can reach')
+    .option('--slots <n>', 'how many subtasks of each operator it takes', wholeNumber(1), 4)
+    .option('--host <host>', 'address to listen on and to be reached at', '127.0.0.1')
+    .option('--port <port>', 'port to listen on; 0: any free one', wholeNumber(0), 0)
+    .option('--session-timeout <ms>', 'how long the ensemble may not hear of it before its tasks are moved', wholeNumber(100), 6000)
+    .action(async (options: Options) => run(options));
+}
+
+async function run({ coord, storage, slots, host, port, sessionTimeout }: Options): Promise<void> {
+  const log = (line: string): void => void process.stdout.write(`${new Date().toISOString()} ${line}\n`);
+  openStorage(storage);
+  process.setSourceMapsEnabled(true);
+  const client = await connect(coord, { sessionTimeoutMs: sessionTimeout, renew: true });
+  const taskManager = await startTaskManager({ coord: client, storageUrl: storage, slots, host, port, log, onUnregistered: () => process.exit(1) });
+  log(`task manager ${taskManager.id} ready at ${taskManager.address}, ${slots} slots`);
+
+  let ending = false;
+  const end = async (signal: string): Promise<void> => {
+    if (ending) return;
+    ending = true;
+    log(`${signal}: saying goodbye`);
+    setTimeout(() => process.exit(0), GOODBYE_MS_MAX).unref();
+    await taskManager.drain();
+    await client.close();
+    process.exit(0);
+  };
+  process.on('SIGTERM', () => void end('SIGTERM'));
+  process.on('SIGINT', () => void end('SIGINT'));
+  // What user code throws in a callback of its own reaches nobody else. An assertion of ours ends the process.
+  const stray = (error: unknown): void => {
+    if (error instanceof AssertionFailed) {
+      process.stderr.write(`${error.stack}\n`);
+      process.exit(70);
+    }
+    log(`an error outside of any task: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    taskManager.manager.failTasks(error instanceof Error ? error : new Error(String(error)));
+  };
+  process.on('uncaughtException', stray);
+  process.on('unhandledRejection', stray);
+}
+
+function wholeNumber(minimum: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!Number.isSafeInteger(value) || value < minimum) throw new InvalidArgumentError(`a whole number from ${minimum}.`);
+    return value;
+  };
+}
