@@ -1,9 +1,10 @@
 /** The commands of `drey zk`, the same on the command line and in the shell. */
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { connect as connectTcp } from 'node:net';
-import { joinPath, OPEN_ACL } from '../client/index.ts';
+import { DreyError } from '../base/errors.ts';
+import { CoordError, isCoordError, joinPath, OPEN_ACL } from '../client/index.ts';
 import type { Acl, AddWatchMode, CoordClient, CreateMode, WatchEvent } from '../client/index.ts';
-import { formatAcl, formatData, formatStat, jsonData, jsonStat, parseAcl, statTable } from './zk-format.ts';
+import { formatAcl, formatData, jsonData, jsonStat, parseAcl, statTable } from './zk-format.ts';
 
 export interface ZkContext {
   readonly client: CoordClient;
@@ -14,14 +15,22 @@ export interface ZkContext {
 /** Runs a command's body with a connected client. */
 export type WithClient = (run: (context: ZkContext) => Promise<void>) => Promise<void>;
 
-const absolute = (path: string): string => {
-  if (!path.startsWith('/')) throw new CommanderError(2, 'drey.usage', `path "${path}" does not begin with /`);
-  return path === '/' ? path : path.replace(/\/+$/, '');
+const rooted = (path: string): string => {
+  if (!path.startsWith('/')) throw new InvalidArgumentError('A path begins with /.');
+  return path;
 };
+const absolute = (path: string): string => (path === '/' ? path : rooted(path).replace(/(?<=.)\/+$/, ''));
 const number = (text: string): number => {
   const value = Number(text);
-  if (!Number.isSafeInteger(value)) throw new CommanderError(2, 'drey.usage', `"${text}" is not a whole number`);
+  if (!Number.isSafeInteger(value)) throw new InvalidArgumentError('Not a whole number.');
   return value;
+};
+const acls = (text: string): Acl[] => {
+  try {
+    return parseAcl(text);
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
 };
 
 export function zkCommands(withClient: WithClient): Command[] {
@@ -34,7 +43,7 @@ export function zkCommands(withClient: WithClient): Command[] {
   const json = ['--json', 'one JSON document'] as const;
 
   add('ls', 'the children of a znode')
-    .argument('<path>')
+    .argument('<path>', '', absolute)
     .option('-R, --recursive', 'everything below, one path a line')
     .option('-s, --stat', 'the stat too')
     .option('-w, --watch', 'wait for the next change of the list, and print it')
@@ -42,18 +51,17 @@ export function zkCommands(withClient: WithClient): Command[] {
     .action(async (path: string, options: { recursive?: true; stat?: true; watch?: true; json?: true }) =>
       withClient(async (context) => {
         const { client, out } = context;
-        const root = absolute(path);
         if (options.recursive) {
-          const all = await listRecursive(client, root);
+          const all = await listRecursive(client, path);
           if (options.json) out(JSON.stringify(all));
           else for (const each of all) out(each);
           return;
         }
         let fired: (event: WatchEvent) => void = () => undefined;
         const event = new Promise<WatchEvent>((resolve) => (fired = resolve));
-        const { children, stat } = await client.getChildren(root, options.watch ? { watch: fired } : {});
+        const { children, stat } = await client.getChildren(path, options.watch ? { watch: fired } : {});
         children.sort();
-        if (options.json) out(JSON.stringify({ path: root, children, ...(options.stat ? { stat: jsonStat(stat) } : {}) }));
+        if (options.json) out(JSON.stringify({ path, children, ...(options.stat ? { stat: jsonStat(stat) } : {}) }));
         else {
           for (const child of children) out(child);
           if (options.stat) out(statTable(stat));
@@ -63,7 +71,7 @@ export function zkCommands(withClient: WithClient): Command[] {
     );
 
   add('get', 'the data of a znode')
-    .argument('<path>')
+    .argument('<path>', '', absolute)
     .option('-s, --stat', 'the stat too')
     .option('-w, --watch', 'wait for the next change, and print it')
     .option(...json)
@@ -72,8 +80,8 @@ export function zkCommands(withClient: WithClient): Command[] {
         const { client, out } = context;
         let fired: (event: WatchEvent) => void = () => undefined;
         const event = new Promise<WatchEvent>((resolve) => (fired = resolve));
-        const { data, stat } = await client.getData(absolute(path), options.watch ? { watch: fired } : {});
-        if (options.json) out(JSON.stringify({ path: absolute(path), data: jsonData(data), ...(options.stat ? { stat: jsonStat(stat) } : {}) }));
+        const { data, stat } = await client.getData(path, options.watch ? { watch: fired } : {});
+        if (options.json) out(JSON.stringify({ path, data: jsonData(data), ...(options.stat ? { stat: jsonStat(stat) } : {}) }));
         else {
           out(formatData(data));
           if (options.stat) out(statTable(stat));
@@ -83,87 +91,86 @@ export function zkCommands(withClient: WithClient): Command[] {
     );
 
   add('stat', 'the stat of a znode')
-    .argument('<path>')
+    .argument('<path>', '', absolute)
     .option(...json)
     .action(async (path: string, options: { json?: true }) =>
       withClient(async ({ client, out }) => {
-        // getData would need more rights; exists says null where there is nothing, which is a failure here.
-        const { stat } = await client.getChildren(absolute(path));
-        out(options.json ? JSON.stringify({ path: absolute(path), ...jsonStat(stat) }) : statTable(stat));
+        const stat = await client.exists(path);
+        if (stat === null) throw new CoordError('NONODE', path);
+        out(options.json ? JSON.stringify({ path, ...jsonStat(stat) }) : statTable(stat));
       }),
     );
 
   add('set', 'set the data of a znode')
-    .argument('<path>')
+    .argument('<path>', '', absolute)
     .argument('<data>')
     .option('-v, --version <n>', 'only if it is at this version', number, -1)
     .option('-s, --stat', 'print the new stat')
     .option(...json)
     .action(async (path: string, data: string, options: { version: number; stat?: true; json?: true }) =>
       withClient(async ({ client, out }) => {
-        const stat = await client.setData(absolute(path), data, options.version);
-        if (options.json) out(JSON.stringify({ path: absolute(path), stat: jsonStat(stat) }));
+        const stat = await client.setData(path, data, options.version);
+        if (options.json) out(JSON.stringify({ path, stat: jsonStat(stat) }));
         else if (options.stat) out(statTable(stat));
       }),
     );
 
   add('create', 'create a znode, and print its path')
-    .argument('<path>')
+    .argument('<path>', '', rooted)
     .argument('[data]')
-    .argument('[acl]', 'scheme:id:perms, separated by commas; world:anyone:cdrwa by default')
+    .argument('[acl]', 'scheme:id:perms, separated by commas; world:anyone:cdrwa by default', acls)
     .option('-e, --ephemeral', 'ends with this session: of use in the shell')
     .option('-s, --sequential', 'ten digits after the name')
     .option('-c, --container', 'removed by the server some time after its last child')
     .option('-t, --ttl <ms>', 'removed by the server when unchanged for this long', number)
     .option('-p, --parents', 'create missing parents')
     .option(...json)
-    .action(async (path: string, data: string | undefined, acl: string | undefined, options: { ephemeral?: true; sequential?: true; container?: true; ttl?: number; parents?: true; json?: true }) =>
+    .action(async (path: string, data: string | undefined, acl: Acl[] | undefined, options: { ephemeral?: true; sequential?: true; container?: true; ttl?: number; parents?: true; json?: true }) =>
       withClient(async ({ client, out }) => {
         const mode = createMode(options);
         const target = options.sequential && path.endsWith('/') ? path : absolute(path);
         if (options.parents && target.lastIndexOf('/') > 0) await client.ensurePath(target.slice(0, target.lastIndexOf('/')));
         const created = await client.createWithStat(target, data ?? null, {
-          mode, acl: acl === undefined ? OPEN_ACL : acls(acl), ...(options.ttl === undefined ? {} : { ttlMs: options.ttl }),
+          mode, acl: acl ?? OPEN_ACL, ...(options.ttl === undefined ? {} : { ttlMs: options.ttl }),
         });
         out(options.json ? JSON.stringify({ path: created.path, stat: jsonStat(created.stat) }) : created.path);
       }),
     );
 
   add('delete', 'delete a znode without children')
-    .argument('<path>')
+    .argument('<path>', '', absolute)
     .option('-v, --version <n>', 'only if it is at this version', number, -1)
-    .action(async (path: string, options: { version: number }) => withClient(async ({ client }) => client.delete(absolute(path), options.version)));
+    .action(async (path: string, options: { version: number }) => withClient(async ({ client }) => client.delete(path, options.version)));
 
   add('deleteall', 'delete a znode and everything below; not atomic')
-    .argument('<path>')
+    .argument('<path>', '', absolute)
     .action(async (path: string) =>
       withClient(async ({ client, out }) => {
-        const root = absolute(path);
-        await client.getChildren(root);
-        out(`${await client.deleteRecursive(root)} deleted`);
+        await client.getChildren(path);
+        out(`${await client.deleteRecursive(path)} deleted`);
       }),
     );
 
   add('watch', 'print the changes of a znode and of its list of children until Ctrl-C')
-    .argument('<path>')
+    .argument('<path>', '', absolute)
     .option('-R, --recursive', 'of everything below too (needs a server that knows addWatch)')
     .option('--json', 'one JSON document a line')
     .action(async (path: string, options: { recursive?: true; json?: true }) =>
-      withClient(async (context) => watchUntilInterrupted(context, absolute(path), options.recursive ? 'persistent-recursive' : 'persistent', options.json === true)),
+      withClient(async (context) => watchUntilInterrupted(context, path, options.recursive ? 'persistent-recursive' : 'persistent', options.json === true)),
     );
 
   add('sync', 'wait until the connected server has caught up with the leader')
-    .argument('[path]', '', '/')
-    .action(async (path: string) => withClient(async ({ client }) => client.sync(absolute(path))));
+    .argument('[path]', '', absolute, '/')
+    .action(async (path: string) => withClient(async ({ client }) => client.sync(path)));
 
   add('getAcl', 'the ACL of a znode')
-    .argument('<path>')
+    .argument('<path>', '', absolute)
     .option('-s, --stat', 'the stat too')
     .option(...json)
     .action(async (path: string, options: { stat?: true; json?: true }) =>
       withClient(async ({ client, out }) => {
-        const { acl, stat } = await client.getACL(absolute(path));
-        if (options.json) out(JSON.stringify({ path: absolute(path), acl: acl.map(formatAcl), ...(options.stat ? { stat: jsonStat(stat) } : {}) }));
+        const { acl, stat } = await client.getACL(path);
+        if (options.json) out(JSON.stringify({ path, acl: acl.map(formatAcl), ...(options.stat ? { stat: jsonStat(stat) } : {}) }));
         else {
           for (const each of acl) out(formatAcl(each));
           if (options.stat) out(statTable(stat));
@@ -172,15 +179,14 @@ export function zkCommands(withClient: WithClient): Command[] {
     );
 
   add('setAcl', 'set the ACL of a znode')
-    .argument('<path>')
-    .argument('<acl>', 'scheme:id:perms, separated by commas')
+    .argument('<path>', '', absolute)
+    .argument('<acl>', 'scheme:id:perms, separated by commas', acls)
     .option('-v, --version <n>', 'only if the ACL is at this version', number, -1)
     .option('-R, --recursive', 'everything below too; not atomic')
-    .action(async (path: string, acl: string, options: { version: number; recursive?: true }) =>
+    .action(async (path: string, acl: Acl[], options: { version: number; recursive?: true }) =>
       withClient(async ({ client }) => {
-        const parsed = acls(acl);
-        const paths = options.recursive ? await listRecursive(client, absolute(path)) : [absolute(path)];
-        for (const each of paths) await client.setACL(each, parsed, options.version);
+        const paths = options.recursive ? await listRecursive(client, path) : [path];
+        for (const each of paths) await client.setACL(each, acl, options.version);
       }),
     );
 
@@ -210,11 +216,9 @@ export function zkCommands(withClient: WithClient): Command[] {
       }),
     );
 
-  for (const word of ['srvr', 'mntr', 'stat4', 'conf', 'cons', 'ruok', 'wchs', 'dump'] as const) {
-    add(word, `what the connected server answers to ${word === 'stat4' ? 'stat' : word} (a four letter word; must be in its whitelist)`).action(async () =>
-      withClient(async ({ client, out }) => {
-        out((await fourLetterWord(client.server, word.slice(0, 4))).trimEnd());
-      }),
+  for (const word of ['srvr', 'mntr', 'conf', 'cons', 'ruok', 'wchs', 'dump']) {
+    add(word, `what the connected server answers to ${word} (must be in its 4lw.commands.whitelist; zk:// only)`).action(async () =>
+      withClient(async ({ client, out }) => out((await fourLetterWord(client.server, word)).trimEnd())),
     );
   }
   return commands;
@@ -232,18 +236,17 @@ function createMode(options: { ephemeral?: true; sequential?: true; container?: 
   return sequential ? 'persistent-sequential' : 'persistent';
 }
 
-function acls(text: string): Acl[] {
-  try {
-    return parseAcl(text);
-  } catch (error) {
-    throw new CommanderError(2, 'drey.usage', (error as Error).message);
-  }
-}
-
-/** The path and all below it, parents first. */
-export async function listRecursive(client: CoordClient, path: string): Promise<string[]> {
+/** The path and all below it, parents first; what vanishes meanwhile is left out. */
+async function listRecursive(client: CoordClient, path: string): Promise<string[]> {
   const { children } = await client.getChildren(path);
-  const below = await Promise.all(children.sort().map((child) => listRecursive(client, joinPath(path, child)).catch(() => [])));
+  const below = await Promise.all(children.sort().map(async (child) => {
+    try {
+      return await listRecursive(client, joinPath(path, child));
+    } catch (error) {
+      if (isCoordError(error, 'NONODE')) return [];
+      throw error;
+    }
+  }));
   return [path, ...below.flat()];
 }
 
@@ -270,16 +273,16 @@ async function watchUntilInterrupted(context: ZkContext, path: string, mode: Add
 }
 
 /** The 4lw answer of the server that the client is on. */
-export function fourLetterWord(server: string, word: string): Promise<string> {
+function fourLetterWord(server: string, word: string): Promise<string> {
   const colon = server.lastIndexOf(':');
   return new Promise((resolve, reject) => {
     let answer = '';
     const socket = connectTcp(Number(server.slice(colon + 1)), server.slice(0, colon), () => socket.write(word));
-    socket.setTimeout(5000, () => socket.destroy(new Error(`${server} does not answer ${word}`)));
+    const failed = (cause?: unknown): void => reject(new DreyError('COORD_NO_ANSWER', `${server} does not answer ${word}`, { cause }));
+    socket.setTimeout(5000, () => socket.destroy());
     socket.on('data', (data) => (answer += data.toString('utf8')));
-    socket.on('error', reject);
-    socket.on('close', () => resolve(answer));
+    socket.on('error', failed);
+    socket.on('close', () => (answer === '' ? failed() : resolve(answer)));
   });
 }
 
-export { formatStat };

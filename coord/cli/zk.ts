@@ -21,14 +21,15 @@ interface GlobalOptions {
 export function zkCommand(): Command {
   const command = new Command('zk')
     .description('Read, write and watch znodes, in the manner of zkCli; without a command: a shell.')
-    .option('-s, --server <connectString>', 'host:port,host:port/chroot; zk:// (default) or drey:// before it', process.env['DREY_SERVER'] ?? DEFAULT_SERVER)
-    .option('--timeout <ms>', 'session timeout', '10000')
+    .option('--server <connectString>', 'host:port,host:port/chroot; zk:// (default) or drey:// before it; DREY_SERVER in the environment', process.env['DREY_SERVER'] || DEFAULT_SERVER)
+    .option('--timeout <ms>', 'session timeout, and how long to look for a server', '10000')
     .option('--auth <scheme:auth>', 'credentials, such as digest:user:password; may be repeated', (value: string, all: string[]) => [...all, value], [])
-    .option('-r, --read-only', 'accept a server without a quorum')
-    .enablePositionalOptions();
+    .option('--read-only', 'accept a server without a quorum')
+    .allowExcessArguments();
   for (const sub of zkCommands((run) => withClient(command.opts<GlobalOptions>(), run))) command.addCommand(sub);
   command.action(async () => {
     const options = command.opts<GlobalOptions>();
+    if (command.args.length > 0) throw usage(`unknown command "${command.args[0]}"; drey zk --help shows them`);
     await withClient(options, (context) => runShell(context, options.server));
   });
   return command;
@@ -44,7 +45,7 @@ async function withClient(options: GlobalOptions, run: (context: ZkContext) => P
   });
   let client: CoordClient;
   try {
-    client = await connect(options.server, { sessionTimeoutMs, auth, ...(options.readOnly === undefined ? {} : { readOnly: true }) });
+    client = await connect(options.server, { sessionTimeoutMs, connectTimeoutMs: sessionTimeoutMs, auth, ...(options.readOnly === undefined ? {} : { readOnly: true }) });
   } catch (error) {
     if (!(error instanceof DreyError)) throw error;
     process.stderr.write(`${options.server}: ${error.message}\n`);
@@ -55,6 +56,7 @@ async function withClient(options: GlobalOptions, run: (context: ZkContext) => P
   try {
     await run(context);
   } catch (error) {
+    if (error instanceof CommanderError) throw usage(error.message);
     if (!(error instanceof DreyError)) throw error;
     process.stderr.write(`${error.message}\n`);
     process.exitCode = 1;
