@@ -96,7 +96,7 @@ export class LearnerHandler {
     const ackEpoch = this.ackEpoch;
     assert(ackEpoch !== null, 'synchronization begins after ACKEPOCH');
     this.#targetZxid = Math.max(this.#context.history.lastZxid, makeZxid(epoch, 0));
-    this.#takePlan(planSynchronization(this.#context.history, ackEpoch));
+    this.#takePlan(this.suspect ? { type: 'SNAP', why: 'suspect log' } : planSynchronization(this.#context.history, ackEpoch));
   }
 
   onSnapshotSent(baseZxid: Zxid): void {

@@ -16,7 +16,14 @@ import type { PeerMessage, SnapChunkMessage } from './messages.ts';
 import type { Channel, PeerContext } from './peer-context.ts';
 import type { TxnGroup } from './txn-group.ts';
 
+/** Attempts that may follow one another at once; then dialling waits, doubling up to a second. */
+const FREE_ATTEMPTS = 3;
+const DIAL_DELAY_MS = 10;
+const DIAL_DELAY_MAX_MS = 1000;
+
 type LearnerPhase =
+  /** Too many attempts have failed: not yet dialled. */
+  | 'waiting'
   /** Waiting for the channel. */
   | 'dialling'
   /** FOLLOWERINFO sent, waiting for LEADERINFO. */
@@ -45,7 +52,8 @@ export class Learner {
   readonly leader: number;
   readonly #context: PeerContext;
   #channel: Channel | null = null;
-  #phase: LearnerPhase = 'dialling';
+  #phase: LearnerPhase = 'waiting';
+  readonly #dialAtMs: number;
   over: string | null = null;
   #epoch = 0;
   #originId = 0;
@@ -61,7 +69,16 @@ export class Learner {
     this.#context = context;
     this.leader = leader;
     this.#progressAtMs = context.nowMs;
-    context.effects.push({ type: 'dialLearner', sid: leader });
+    const excess = context.failedRounds - FREE_ATTEMPTS;
+    this.#dialAtMs = context.nowMs + (excess < 0 ? 0 : Math.min(DIAL_DELAY_MAX_MS, DIAL_DELAY_MS * 2 ** Math.min(excess, 10)));
+    this.#maybeDial();
+  }
+
+  #maybeDial(): void {
+    if (this.#phase !== 'waiting' || this.#context.nowMs < this.#dialAtMs) return;
+    this.#phase = 'dialling';
+    this.#progress();
+    this.#context.effects.push({ type: 'dialLearner', sid: this.leader });
   }
 
   get epoch(): number {
@@ -110,11 +127,13 @@ export class Learner {
   }
 
   onClock(): void {
+    this.#maybeDial();
     if (this.#context.nowMs >= this.deadlineMs) this.leave(this.#phase === 'broadcast' ? 'the leader is silent' : `no progress in ${this.#phase}`);
   }
 
   get deadlineMs(): number {
     const { config, progressMs } = this.#context;
+    if (this.#phase === 'waiting') return this.#dialAtMs;
     if (this.#phase === 'broadcast' && this.#channel !== null) return this.#channel.lastHeardMs + config.detectMs;
     // After NEWLEADER the leader pings, and whether it gets on is for the leader to watch.
     return this.#progressAtMs + (this.#phase === 'newleader' ? Math.max(progressMs, config.detectMs) : progressMs);
@@ -212,8 +231,8 @@ export class Learner {
   #onTrunc(zxid: Zxid): string | null {
     const { history } = this.#context;
     if (this.#phase !== 'accepted') return 'TRUNC out of place';
-    if (zxid < history.truncateFloor) return `TRUNC to ${zxid} below what was applied`;
-    if (!(zxid <= history.lastZxid) || history.indexAfter(zxid) < 0) return `TRUNC to ${zxid}, which does not end a group here`;
+    if (zxid < history.truncateFloor) return `TRUNC to ${showForeign(zxid)} below what was applied`;
+    if (!(zxid <= history.lastZxid) || history.indexAfter(zxid) < 0) return `TRUNC to ${showForeign(zxid)}, which does not end a group here`;
     this.#phase = 'synchronization';
     this.#streamSeq = this.#context.seq + 1;
     this.#context.truncate(zxid);
@@ -241,7 +260,7 @@ export class Learner {
     const afterNewLeader = this.#phase === 'newleader' || this.#phase === 'broadcast';
     if (!afterNewLeader && this.#phase !== 'synchronization') return 'PROPOSAL out of place';
     const lastZxid = this.#snapshot?.lastZxid ?? this.#context.history.lastZxid;
-    if (!continues(lastZxid, group) || !(group.bytes instanceof Uint8Array)) return `PROPOSAL ${group.firstZxid} does not continue ${formatZxid(lastZxid)}`;
+    if (!continues(lastZxid, group) || !(group.bytes instanceof Uint8Array)) return `PROPOSAL ${showForeign(group.firstZxid)} does not continue ${formatZxid(lastZxid)}`;
     const epoch = zxidEpoch(group.firstZxid);
     if (afterNewLeader ? epoch !== this.#epoch : epoch >= this.#epoch) return `PROPOSAL of epoch ${epoch} on the wrong side of NEWLEADER ${this.#epoch}`;
     if (this.#snapshot !== null) {
@@ -282,7 +301,7 @@ export class Learner {
 
   #onCommit(zxid: Zxid): string | null {
     const { history, committedZxid } = this.#context;
-    if (!Number.isSafeInteger(zxid) || zxid < committedZxid || zxid > history.lastZxid) return `COMMIT ${zxid} beyond the log or behind what is committed`;
+    if (!Number.isSafeInteger(zxid) || zxid < committedZxid || zxid > history.lastZxid) return `COMMIT ${showForeign(zxid)} beyond the log or behind what is committed`;
     this.#context.commit(zxid);
     return null;
   }
@@ -290,4 +309,9 @@ export class Learner {
   #progress(): void {
     this.#progressAtMs = this.#context.nowMs;
   }
+}
+
+/** A zxid as another server sent it, which may be anything. */
+function showForeign(zxid: unknown): string {
+  return Number.isSafeInteger(zxid) ? formatZxid(zxid as Zxid) : String(zxid);
 }

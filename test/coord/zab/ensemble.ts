@@ -111,8 +111,14 @@ export class Ensemble {
   /** An election channel between two running servers that have none. */
   connect(a: number, b: number): void {
     if (a === b || this.isCut(a, b) || this.server(a).peer === null || this.server(b).peer === null) return;
-    if (this.lanes.some((lane) => lane.kind === 'election' && ((lane.from === a && lane.to === b) || (lane.from === b && lane.to === a)))) return;
+    const open = this.lanes.some((lane) => lane.kind === 'election' && pair(lane.from, lane.to) === pair(a, b) && lane.items.at(-1)?.type !== 'down');
+    if (open) return;
     this.#open('election', a, b);
+  }
+
+  /** The transport re-dials election channels by itself. */
+  reconnect(): void {
+    for (const a of this.running) for (const b of this.running) if (a.sid < b.sid) this.connect(a.sid, b.sid);
   }
 
   isCut(a: number, b: number): boolean {

@@ -169,6 +169,7 @@ export class Environment {
       ensemble.nowMs = dueMs;
       const due = ensemble.running.filter((server) => server.deadlineMs <= dueMs);
       for (const server of due) ensemble.step(server.sid, { type: 'clock' });
+      ensemble.reconnect();
       this.#immediate();
       for (let lane = idleLane(ensemble); lane !== undefined; lane = idleLane(ensemble)) ensemble.deliver(lane);
       if (dueMs >= untilMs && due.length === 0) break;

@@ -101,7 +101,7 @@ function failDisk(ensemble: Ensemble, prng: Prng, sid: number): void {
 function tick(ensemble: Ensemble, ms: number): void {
   ensemble.nowMs += ms;
   for (const server of ensemble.running) if (server.deadlineMs <= ensemble.nowMs) ensemble.step(server.sid, { type: 'clock' });
-  for (const a of ensemble.running) for (const b of ensemble.running) if (a.sid < b.sid) ensemble.connect(a.sid, b.sid);
+  ensemble.reconnect();
 }
 
 function heal(ensemble: Ensemble, prng: Prng, sids: readonly number[]): void {
