@@ -395,6 +395,8 @@ export class ClientSession implements ClientTransportHandler, ServerMessages {
     entry.sentMs = this.#now();
     this.#pending.push(entry);
     this.#write(request, entry.sentMs);
+    // The first that waits for an answer begins the time of silence.
+    if (this.#pending.size === 1 && this.#phase === 'established') this.#arm();
   }
 
   #sendAuth(credential: Credential): void {
@@ -455,6 +457,8 @@ export class ClientSession implements ClientTransportHandler, ServerMessages {
       if (this.#pingSentMs >= 0) this.#lastHeardMs = Math.max(this.#lastHeardMs, this.#pingSentMs);
       this.#pingSentMs = -1;
       if (zxid > this.#lastZxid) this.#lastZxid = zxid;
+      // The next ping is due before what the timer stands at.
+      this.#arm();
       return;
     }
     if (xid === Xid.AUTH) {
@@ -535,7 +539,7 @@ export class ClientSession implements ClientTransportHandler, ServerMessages {
     return handshakeTimeoutMs(this.#attempts, this.#servers.length, this.#timeoutMs);
   }
 
-  /** A timer that is too early does no harm: it looks at the deadlines and is armed again. So replies and requests need not move it. */
+  /** Moves the timer only where it must be earlier; one that is too early does no harm: it looks at the deadlines and is armed again. */
   #arm(): void {
     const at = this.#nextDeadlineMs();
     if (this.#timer !== null && this.#timerAtMs <= at) return;
