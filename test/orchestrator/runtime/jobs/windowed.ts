@@ -1,0 +1,27 @@
+/** Words of made-up sentences, counted by event-time windows of a second. The parameters come from task-manager.test.ts. */
+import { boundedOutOfOrderness, job, tumbling } from 'drey';
+import { datagenSource, fileSink } from 'drey/connectors';
+
+export default job(
+  'windowed',
+  (env, params) => {
+    env
+      .source(
+        datagenSource({
+          seed: 'windowed',
+          lanes: 4,
+          count: Number(params.count),
+          ...(params.rate === undefined ? {} : { recordsPerSecond: Number(params.rate) }),
+          generate: (_index, prng) => Array.from({ length: prng.between(1, 5) }, () => `w${prng.below(50)}`).join(' '),
+          timestampOf: (index) => 1_700_000_000_000 + index * 10,
+        }),
+        { uid: 'in', watermarks: boundedOutOfOrderness(100) },
+      )
+      .flatMap((line) => line.split(' '))
+      .keyBy((word) => word)
+      .window(tumbling(1000))
+      .aggregate({ create: () => ({ n: 0 }), add: (acc, _word: string) => ((acc.n += 1), acc), result: (acc, word, window) => ({ word, start: window.start, n: acc.n }) }, { uid: 'count' })
+      .sink(fileSink({ path: params.out, format: 'ndjson' }), { uid: 'out' });
+  },
+  { parallelism: 2, maxParallelism: 16 },
+);
