@@ -88,17 +88,17 @@ export function recover(segments: readonly Segment[], state: StateWitness, state
   const { chain, headless } = findChain(segments, problems);
   const { records, cutAt, later } = walk(chain, headless, problems);
 
+  const log = replay(records, problems);
   let witness = state.durable;
   for (const record of [...records, ...later]) if (isBefore(witness, record.durable)) witness = record.durable;
   if (isBefore(cutAt.place, witness)) {
     const what = later.length === 0 ? 'ends' : cutAt.zero ? 'has a hole' : 'has bytes that are no sound record';
     problems.push(`the journal ${what} at ${describe(cutAt.place)}, but it was durable up to ${describe(witness)} and acknowledged there`);
+    for (const record of later) log.epochsAtLeast(record);
   } else if (!cutAt.clean) {
     warnings.push(`cut a torn tail at ${describe(cutAt.place)}: it was never acknowledged`);
   }
 
-  const log = replay(records, problems);
-  for (const record of later) log.epochsAtLeast(record);
   if (log.startZxid > state.appliedZxid) {
     problems.push(`the journal begins after zxid ${formatZxid(log.startZxid)}, but the state ends at ${formatZxid(state.appliedZxid)}`);
   }
@@ -188,7 +188,7 @@ class Log {
   readonly groups: JournalRecord[] = [];
   readonly truncations: Truncation[] = [];
 
-  /** Promises given in records that cannot be reached any more still hold. */
+  /** Promises given in records that cannot be reached any more still hold; those of a torn tail were never given. */
   epochsAtLeast(record: JournalRecord): void {
     if (record.kind !== KIND_HEAD && record.kind !== KIND_HARD_STATE) return;
     const { acceptedEpoch, currentEpoch } = record.kind === KIND_HEAD ? decodeHead(record) : decodeHardState(record);

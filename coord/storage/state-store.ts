@@ -95,9 +95,11 @@ export class StateStore {
       this.#kv.get(appliedKey(generation), (getError, value) => {
         if (getError !== null) return done(getError, NO_STATE);
         if (value === undefined) {
-          // A fresh directory; otherwise the journal, which then begins later, and entries without `applied` give it away.
-          const problems = generation === 0 && generations.length === 0 ? [] : [`the state of generation ${generation} is missing`];
-          return done(null, { witness: { appliedZxid: 0, durable: NOWHERE }, problems });
+          const witness = { appliedZxid: 0, durable: NOWHERE };
+          if (generation > 0 || generations.length > 0) return done(null, { witness, problems: [`the state of generation ${generation} is missing`] });
+          // A fresh directory. From now on a state that says nothing of itself is one that was lost.
+          this.#flushes = [{ number: 0, bytes: 0 }];
+          return this.#write(firstOps(0, 0), (writeError) => done(writeError, { witness, problems: [] }));
         }
         const applied = decodeApplied(appliedKey(generation), value);
         if (applied === null) return done(null, { witness: { appliedZxid: 0, durable: NOWHERE }, problems: [`${appliedKey(generation)} in the state has a wrong checksum`] });
@@ -238,9 +240,7 @@ export class StateStore {
     const install = this.#install;
     assert(install !== null, 'snapshot end without a beginning');
     const { generation, ops } = install;
-    ops.push({ type: 'put', key: flushKey(generation, 0), value: encodeFlush(0) });
-    ops.push({ type: 'put', key: appliedKey(generation), value: encodeApplied(generation, baseZxid, NOWHERE, 0, 0) });
-    this.#write(ops, (error) => done(error, generation));
+    this.#write([...ops, ...firstOps(generation, baseZxid)], (error) => done(error, generation));
   }
 
   /** The journal has made the installed generation the valid one. */
@@ -455,6 +455,14 @@ function decodeApplied(key: string, stored: Uint8Array): Applied | null {
     flushNumber: readU64(bytes, 16),
     oldestFlush: readU64(bytes, 24),
   };
+}
+
+/** What a generation says of itself before its first flush. */
+function firstOps(generation: number, baseZxid: Zxid): KvOp[] {
+  return [
+    { type: 'put', key: flushKey(generation, 0), value: encodeFlush(0) },
+    { type: 'put', key: appliedKey(generation), value: encodeApplied(generation, baseZxid, NOWHERE, 0, 0) },
+  ];
 }
 
 function encodeFlush(bytes: number): Uint8Array {

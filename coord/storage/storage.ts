@@ -7,7 +7,8 @@
  * Invariants:
  *  - Acknowledgements come in the order of the persist calls, each only when everything before it is durable.
  *  - flushed <= own durable journal (or the base that the journal begins at), asserted; flushed <= applied is the caller's.
- *  - After the first failure nothing is acknowledged until {@link Storage.reopen}, or a new Storage over the same files.
+ *  - After the first op that could not be persisted nothing is acknowledged until {@link Storage.reopen}, or a new Storage over the
+ *    same files. After a failed flush no other flush succeeds.
  *  - A group that was acknowledged leaves the journal only when the state holds it.
  *
  * Leaves to others: bytes and recovery of the journal (journal.ts, journal-recovery.ts), keys of the state (state-store.ts), when to
@@ -146,9 +147,13 @@ export class Storage {
     }
   }
 
-  /** Closes, opens, verifies. What was not acknowledged before may or may not be in the history; what was is. */
+  /**
+   * Closes, opens, verifies. What was not acknowledged before may or may not be in the history; what was is. May be called again when
+   * it has failed.
+   */
   reopen(done: Callback<RecoveredHistory>): void {
-    const { journal, state } = this.#opened();
+    const journal = this.#journal;
+    const state = this.#state;
     this.#life++;
     this.#failAll(new DreyError('COORD_DISK_FAILED', 'the storage is being reopened', { retryable: true }));
     this.#journal = null;
@@ -216,8 +221,7 @@ export class Storage {
   close(done: Callback): void {
     assert(!this.#closed, 'storage closed twice');
     this.#closed = true;
-    const { journal, state } = this.#opened();
-    closeBoth(journal, state, () => {
+    closeBoth(this.#journal, this.#state, () => {
       this.#life++;
       this.#failAll(new DreyError('COORD_DISK_FAILED', 'the storage is closed'));
       this.#journal = null;
@@ -368,8 +372,9 @@ export class Storage {
   }
 }
 
-function closeBoth(journal: Journal | null, state: StateStore, done: () => void): void {
-  if (journal === null) state.close(done);
+function closeBoth(journal: Journal | null, state: StateStore | null, done: () => void): void {
+  if (state === null) done();
+  else if (journal === null) state.close(done);
   else journal.close(() => state.close(done));
 }
 
