@@ -22,6 +22,7 @@ import type { Acl, MultiResult, Result } from '../wire/types.ts';
 import { OPEN_ACL, READ_ACL, isOpenAcl } from './acl.ts';
 import { ChildSet } from './child-set.ts';
 import { hashAcl, sessionDigest, znodeDigest } from './digest.ts';
+import { PathIndex } from './path-index.ts';
 import { CONFIG_PATH, baseName, parentOf } from './path.ts';
 import { SessionTable } from './session-table.ts';
 import { badEntry, decodeSession, decodeZnode, encodeSession, encodeZnode, sessionIdOfKey, sessionKey, znodeKey } from './state-entry.ts';
@@ -46,10 +47,9 @@ export class DataTree {
   onChange: ((event: ChangeEvent, path: string, zxid: Zxid, acl: readonly Acl[]) => void) | null = null;
   readonly sessions = new SessionTable();
 
-  readonly #shards: Map<string, Znode>[] = Array.from({ length: SHARDS }, () => new Map<string, Znode>());
+  readonly #index = new PathIndex();
   readonly #store = new ZnodeStore();
   #root: Znode;
-  #size = 0;
   #dataSize = 0;
   #ephemerals = 0;
   #digest = 0;
@@ -80,7 +80,7 @@ export class DataTree {
   }
 
   get nodeCount(): number {
-    return this.#size + 1;
+    return this.#index.size + 1;
   }
 
   /** Bytes of data and characters of paths. */
@@ -346,25 +346,23 @@ export class DataTree {
     for (const [sessionId, session] of this.sessions) {
       digest = (digest + sessionDigest(sessionId, session.timeoutMs, session.password)) | 0;
     }
-    for (const shard of this.#shards) {
-      for (const node of shard.values()) {
-        const { path } = node;
-        if (node !== this.#root) {
-          const parent = this.get(parentOf(path));
-          if (parent === undefined) throw badEntry(znodeKey(path), 'its parent is missing');
-          (parent.children ??= new ChildSet()).add(baseName(path));
-        }
-        if (node.kind === 'ephemeral') {
-          const session = this.sessions.get(node.ephemeralOwner);
-          if (session === undefined) throw badEntry(znodeKey(path), 'its session is missing');
-          session.ephemerals.add(path);
-          this.#ephemerals++;
-        } else if (node.kind !== 'persistent') {
-          this.#reapable.add(path);
-        }
-        node.digest = path === CONFIG_PATH ? 0 : znodeDigest(node);
-        digest = (digest + node.digest) | 0;
+    for (const node of this.#index) {
+      const { path } = node;
+      if (node !== this.#root) {
+        const parent = this.get(parentOf(path));
+        if (parent === undefined) throw badEntry(znodeKey(path), 'its parent is missing');
+        (parent.children ??= new ChildSet()).add(baseName(path));
       }
+      if (node.kind === 'ephemeral') {
+        const session = this.sessions.get(node.ephemeralOwner);
+        if (session === undefined) throw badEntry(znodeKey(path), 'its session is missing');
+        session.ephemerals.add(path);
+        this.#ephemerals++;
+      } else if (node.kind !== 'persistent') {
+        this.#reapable.add(path);
+      }
+      node.digest = path === CONFIG_PATH ? 0 : znodeDigest(node);
+      digest = (digest + node.digest) | 0;
     }
     this.#digest = digest;
     this.#lastProcessedZxid = appliedZxid;
@@ -372,23 +370,21 @@ export class DataTree {
 
   /** The whole state. */
   *entries(): Iterable<[string, Uint8Array]> {
-    for (const shard of this.#shards) for (const node of shard.values()) yield [znodeKey(node.path), encodeZnode(node)];
+    for (const node of this.#index) yield [znodeKey(node.path), encodeZnode(node)];
     for (const [sessionId, session] of this.sessions) yield [sessionKey(sessionId), encodeSession(session)];
   }
 
   // ---------------------------------------------------------------- znodes
 
   #nodeAt(path: string): Znode | undefined {
-    return (this.#shards[shardOf(hashString(path))] as Map<string, Znode>).get(path);
+    return this.#index.get(path);
   }
 
   /** A new znode in the index, not yet below its parent. */
   #shelve(path: string): Znode {
     const node = new Znode(path, this.#store);
-    const hash = hashString(path);
-    node.pathHash = hash;
-    (this.#shards[shardOf(hash)] as Map<string, Znode>).set(path, node);
-    this.#size++;
+    node.pathHash = hashString(path);
+    this.#index.add(node);
     this.#dataSize += path.length;
     return node;
   }
@@ -402,8 +398,7 @@ export class DataTree {
   #uproot(node: Znode): void {
     const { path } = node;
     (this.get(parentOf(path)) as Znode).children?.delete(baseName(path));
-    (this.#shards[shardOf(node.pathHash)] as Map<string, Znode>).delete(path);
-    this.#size--;
+    this.#index.delete(node);
     this.#dataSize -= path.length + node.dataLength;
     this.#digest = (this.#digest - node.digest) | 0;
     if (node.kind === 'ephemeral') {
@@ -470,11 +465,6 @@ function opOf(txn: MultiOpTxn): number {
   }
 }
 
-function shardOf(hash: number): number {
-  return (hash ^ (hash >>> 15)) & (SHARDS - 1);
-}
-
-const SHARDS = 256;
 /** Interning saves memory, nothing depends on it: beyond this many different ACLs it starts anew. */
 const INTERNED_MAX = 10_000;
 const EMPTY = new Uint8Array(0);

@@ -32,7 +32,12 @@ export class PrepRequest {
   readonly #skipAcl: boolean;
   /** A request that was received is no longer than jute.maxbuffer; its txn may be twice that: ids put in for `auth`, sequence numbers. */
   readonly #txnBytesMax: number;
-  readonly #changes = new Map<string, ChangeRecord>();
+  /**
+   * The records that cannot be found over a znode's handle: of znodes that are not in the tree, or will not be, or will be with another handle.
+   * The others are on the handle (Znode.change), which makes the common setData cheap.
+   */
+  readonly #byPath = new Map<string, ChangeRecord>();
+  #records = 0;
   /** Each change of a record, in order of zxid: what committed() looks through. #head is the first that is not committed. */
   #queue: ChangeRecord[] = [];
   #queueZxids: Zxid[] = [];
@@ -50,7 +55,7 @@ export class PrepRequest {
 
   /** Paths with outstanding changes. */
   get outstandingCount(): number {
-    return this.#changes.size;
+    return this.#records;
   }
 
   /**
@@ -90,7 +95,7 @@ export class PrepRequest {
     const zxids = this.#queueZxids;
     while (this.#head < zxids.length && (zxids[this.#head] as Zxid) <= zxid) {
       const record = this.#queue[this.#head++] as ChangeRecord;
-      if (record.zxid <= zxid && this.#changes.get(record.path) === record) this.#changes.delete(record.path);
+      if (record.zxid > 0 && record.zxid <= zxid) this.#drop(record);
     }
     if (this.#head === zxids.length) {
       this.#queue.length = 0;
@@ -106,7 +111,10 @@ export class PrepRequest {
 
   /** No longer leading: what is outstanding may never commit. */
   reset(): void {
-    this.#changes.clear();
+    for (let i = this.#head; i < this.#queue.length; i++) {
+      const record = this.#queue[i] as ChangeRecord;
+      if (record.zxid > 0) this.#drop(record);
+    }
     this.#queue = [];
     this.#queueZxids = [];
     this.#head = 0;
@@ -180,10 +188,9 @@ export class PrepRequest {
     parent.creates = parentCVersion;
     parent.numChildren++;
     const owner = isEphemeral ? sessionId : 0n;
-    const deleted = this.#changes.get(path);
-    const record = deleted ?? new ChangeRecord(path, true, kind, owner, 0, 0, 0, 0, acl);
+    const record = this.#byPath.get(path) ?? new ChangeRecord(this, path, null, true, kind, owner, 0, 0, 0, 0, acl);
     this.#outstanding(record, zxid);
-    if (deleted !== undefined) record.restore(fresh(path, kind, owner, acl, zxid));
+    record.recreate(kind, owner, acl);
     if (isEphemeral) this.#sessions.ephemeral(sessionId, path, zxid);
     return txn;
   }
@@ -304,22 +311,38 @@ export class PrepRequest {
 
   /** The znode as it will be; null when it will not be. Nothing is outstanding for it until {@link PrepRequest.#outstanding}. */
   #find(path: string): ChangeRecord | null {
-    if (this.#changes.size > 0) {
-      const record = this.#changes.get(path);
-      if (record !== undefined) return record.exists ? record : null;
-    }
     const node = this.#tree.get(path);
-    return node === undefined ? null : ChangeRecord.of(node);
+    let record: ChangeRecord | null | undefined = node === undefined ? null : node.change;
+    if (record === null || record.owner !== this) record = this.#byPath.size === 0 ? undefined : this.#byPath.get(path);
+    if (record !== undefined) return record.exists ? record : null;
+    return node === undefined ? null : ChangeRecord.of(this, node);
   }
 
   /** From here on the record counts; what it changes to is written into it next. */
   #outstanding(record: ChangeRecord, zxid: Zxid): void {
     if (record.zxid === zxid) return;
     if (this.#undo !== null) this.#undo.push({ record, before: record.zxid === 0 ? null : record.copy() });
-    if (record.zxid === 0) this.#changes.set(record.path, record);
+    if (record.zxid === 0) {
+      this.#records++;
+      if (record.node !== null) record.node.change = record;
+      else this.#index(record);
+    }
     record.zxid = zxid;
     this.#queue.push(record);
     this.#queueZxids.push(zxid);
+  }
+
+  #index(record: ChangeRecord): void {
+    if (record.byPath) return;
+    this.#byPath.set(record.path, record);
+    record.byPath = true;
+  }
+
+  #drop(record: ChangeRecord): void {
+    this.#records--;
+    record.zxid = -1;
+    if (record.byPath) this.#byPath.delete(record.path);
+    if (record.node?.change === record) record.node.change = null;
   }
 
   #deleted(record: ChangeRecord, zxid: Zxid): void {
@@ -327,15 +350,16 @@ export class PrepRequest {
     this.#outstanding(parent, zxid);
     parent.numChildren--;
     this.#outstanding(record, zxid);
+    this.#index(record);
     record.exists = false;
     record.ephemeralOwner = 0n;
   }
 
-  /** Entries of #queue stay; committed() finds that they no longer count. */
+  /** Entries of #queue stay: committed() finds that they no longer count. */
   #rollBack(undo: readonly { record: ChangeRecord; before: ChangeRecord | null }[]): void {
     for (const { record, before } of undo) {
       if (before !== null) record.restore(before);
-      else this.#changes.delete(record.path);
+      else this.#drop(record);
     }
   }
 }
@@ -349,12 +373,6 @@ function sequenceSuffix(counter: number): string {
 function nextVersion(version: number): number {
   const next = (version + 1) | 0;
   return next === -1 ? 0 : next;
-}
-
-function fresh(path: string, kind: CreateTxn['kind'], owner: bigint, acl: CreateTxn['acl'], zxid: Zxid): ChangeRecord {
-  const record = new ChangeRecord(path, true, kind, owner, 0, 0, 0, 0, acl);
-  record.zxid = zxid;
-  return record;
 }
 
 /** 40 bits, as EphemeralType keeps them. */

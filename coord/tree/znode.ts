@@ -12,6 +12,7 @@ import type { Zxid } from '../base/zxid.ts';
 import type { Acl, Stat } from '../wire/types.ts';
 import { OPEN_ACL } from './acl.ts';
 import { ByteStore, SMALL_MAX } from './byte-store.ts';
+import type { ChangeRecord } from './change-record.ts';
 import type { ChildSet } from './child-set.ts';
 import { OPEN_ACL_HASH, hashBytes } from './digest.ts';
 
@@ -25,31 +26,31 @@ export class Znode implements Stat {
   children: ChildSet | null = null;
   ephemeralOwner = 0n;
   alive = true;
+  /** What the leader's PrepRequest has outstanding for it; written by that one alone. */
+  change: ChangeRecord | null = null;
   /** Data beyond SMALL_MAX, or the view of small data that was last handed out. */
   #shown: Uint8Array | null = null;
   readonly #store: ZnodeStore;
   readonly #f64: Float64Array;
   readonly #i32: Int32Array;
-  readonly #f: number;
-  readonly #i: number;
-  readonly slot: number;
+  readonly #slot: number;
 
   constructor(path: string, store: ZnodeStore) {
     this.path = path;
     this.#store = store;
     const slot = store.takeSlot();
-    this.slot = slot;
+    this.#slot = slot;
     const page = store.pageOf(slot);
     this.#f64 = page.f64;
     this.#i32 = page.i32;
-    this.#f = (slot % PAGE) * F64S;
-    this.#i = (slot % PAGE) * I32S;
     this.#f64.fill(0, this.#f, this.#f + F64S);
     this.#i32.fill(0, this.#i, this.#i + I32S);
     this.#i32[this.#i + DATA_LENGTH] = NULL_DATA;
     this.#i32[this.#i + ACL_HASH] = OPEN_ACL_HASH;
   }
 
+  get #f(): number { return (this.#slot & (PAGE - 1)) * F64S; }
+  get #i(): number { return (this.#slot & (PAGE - 1)) * I32S; }
   get czxid(): Zxid { return this.#f64[this.#f + CZXID] as number; }
   set czxid(value: Zxid) { this.#f64[this.#f + CZXID] = value; }
   get mzxid(): Zxid { return this.#f64[this.#f + MZXID] as number; }
@@ -130,7 +131,7 @@ export class Znode implements Stat {
     if (isSmall(length)) this.#store.bytes.free(this.#i32[this.#i + DATA_BLOCK] as number, length);
     this.#shown = null;
     this.alive = false;
-    this.#store.giveSlot(this.slot);
+    this.#store.giveSlot(this.#slot);
   }
 }
 

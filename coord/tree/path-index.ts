@@ -1,0 +1,118 @@
+/**
+ * Znodes by path: open addressing over the hash of the path that the digest needs anyway, so that a lookup hashes a path once. Split in shards:
+ * the growth of one moves a few thousand entries, so that no create pauses the process however large the tree is.
+ *
+ * Invariant: a path is in it at most once; between an entry's place and the place of its hash no place is empty.
+ */
+import { hashString } from '../base/prng.ts';
+import type { Znode } from './znode.ts';
+
+export class PathIndex {
+  readonly #shards: Shard[] = Array.from({ length: SHARDS }, () => new Shard());
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  get(path: string): Znode | undefined {
+    const hash = hashString(path);
+    return (this.#shards[shardOf(hash)] as Shard).get(path, hash);
+  }
+
+  /** The path is not in it yet; node.pathHash is its hash. */
+  add(node: Znode): void {
+    (this.#shards[shardOf(node.pathHash)] as Shard).add(node);
+    this.#size++;
+  }
+
+  /** The znode is in it. */
+  delete(node: Znode): void {
+    (this.#shards[shardOf(node.pathHash)] as Shard).delete(node);
+    this.#size--;
+  }
+
+  *[Symbol.iterator](): IterableIterator<Znode> {
+    for (const shard of this.#shards) for (const node of shard.nodes) if (node !== null) yield node;
+  }
+}
+
+class Shard {
+  nodes: (Znode | null)[] = emptyNodes(FIRST_CAPACITY);
+  #hashes = new Int32Array(FIRST_CAPACITY);
+  #mask = FIRST_CAPACITY - 1;
+  #count = 0;
+
+  get(path: string, hash: number): Znode | undefined {
+    const { nodes } = this;
+    const hashes = this.#hashes;
+    for (let at = placeOf(hash) & this.#mask; ; at = (at + 1) & this.#mask) {
+      const node = nodes[at] as Znode | null;
+      if (node === null) return undefined;
+      if (hashes[at] === hash && node.path === path) return node;
+    }
+  }
+
+  add(node: Znode): void {
+    if (++this.#count * 4 > nodesMax(this.#mask)) this.#grow();
+    this.#put(node, node.pathHash);
+  }
+
+  /** What follows moves up, so that lookups need no marks for the deleted. */
+  delete(node: Znode): void {
+    const { nodes } = this;
+    const hashes = this.#hashes;
+    const mask = this.#mask;
+    let hole = placeOf(node.pathHash) & mask;
+    while (nodes[hole] !== node) hole = (hole + 1) & mask;
+    for (let at = (hole + 1) & mask; nodes[at] !== null; at = (at + 1) & mask) {
+      const home = placeOf(hashes[at] as number) & mask;
+      if (((at - home) & mask) < ((at - hole) & mask)) continue;
+      nodes[hole] = nodes[at] as Znode;
+      hashes[hole] = hashes[at] as number;
+      hole = at;
+    }
+    nodes[hole] = null;
+    this.#count--;
+  }
+
+  #put(node: Znode, hash: number): void {
+    let at = placeOf(hash) & this.#mask;
+    while (this.nodes[at] !== null) at = (at + 1) & this.#mask;
+    this.nodes[at] = node;
+    this.#hashes[at] = hash;
+  }
+
+  #grow(): void {
+    const { nodes } = this;
+    const hashes = this.#hashes;
+    const capacity = nodes.length * 2;
+    this.nodes = emptyNodes(capacity);
+    this.#hashes = new Int32Array(capacity);
+    this.#mask = capacity - 1;
+    for (let i = 0; i < nodes.length; i++) {
+      const node = nodes[i] as Znode | null;
+      if (node !== null) this.#put(node, hashes[i] as number);
+    }
+  }
+}
+
+/** Full at three quarters, times four. */
+function nodesMax(mask: number): number {
+  return (mask + 1) * 3;
+}
+
+function emptyNodes(capacity: number): (Znode | null)[] {
+  return Array.from({ length: capacity }, () => null);
+}
+
+function shardOf(hash: number): number {
+  return (hash ^ (hash >>> 15)) & (SHARDS - 1);
+}
+
+function placeOf(hash: number): number {
+  return Math.imul(hash, 0x9e3779b1) >>> 7;
+}
+
+const SHARDS = 256;
+const FIRST_CAPACITY = 16;
