@@ -27,6 +27,8 @@ export interface WsPeerTransportOptions {
   /** All servers, this one included. */
   readonly servers: readonly PeerAddress[];
   readonly trace: Trace;
+  /** Where to listen when it is not the host of this server's own line (quorumListenOnAllIPs). */
+  readonly listenHost?: string;
 }
 
 /** Raised when frames or the hello change in a way that an older server would misunderstand. */
@@ -72,6 +74,7 @@ export class WsPeerTransport implements PeerTransport {
   readonly #sid: number;
   readonly #peers = new Map<number, PeerAddress>();
   readonly #self: PeerAddress;
+  readonly #listenHost: string;
   readonly #trace: Trace;
   readonly #channels = new Map<number, Channel>();
   readonly #redials = new Map<number, Redial>();
@@ -89,6 +92,7 @@ export class WsPeerTransport implements PeerTransport {
     const self = options.servers.find(({ sid }) => sid === options.sid);
     if (self === undefined) throw new DreyError('COORD_CONFIG', `server.${options.sid} is not in the list of servers`);
     this.#self = self;
+    this.#listenHost = options.listenHost ?? self.host;
     for (const server of options.servers) if (server.sid !== options.sid) this.#peers.set(server.sid, server);
   }
 
@@ -113,10 +117,10 @@ export class WsPeerTransport implements PeerTransport {
     });
     const failed = (cause: Error): void => {
       this.#http = null;
-      done(new DreyError('COORD_PEER_PORT', `cannot listen on ${this.#self.host}:${this.#self.port} for peers: ${cause.message}`, { cause }), undefined);
+      done(new DreyError('COORD_PEER_PORT', `cannot listen on ${this.#listenHost}:${this.#self.port} for peers: ${cause.message}`, { cause }), undefined);
     };
     http.once('error', failed);
-    http.listen({ host: this.#self.host, port: this.#self.port }, () => {
+    http.listen({ host: this.#listenHost, port: this.#self.port }, () => {
       http.off('error', failed);
       http.on('error', (error) => this.#trace.event('PeerPortError', { error: error.message }));
       this.#running = true;
