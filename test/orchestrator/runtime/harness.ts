@@ -70,8 +70,7 @@ export interface Worker extends TaskManagerProcess {
 
 export async function startWorker(t: Test, storageUrl: string): Promise<Worker> {
   const session = new CoordSession();
-  const lines: string[] = [];
-  const worker = await startTaskManager({ coord: session.client, storageUrl, slots: 4, host: '127.0.0.1', port: 0, log: (line) => lines.push(line) });
+  const worker = await startTaskManager({ coord: session.client, storageUrl, slots: 4, host: '127.0.0.1', port: 0, log: () => undefined });
   t.teardown(() => worker.abandon());
   return { ...worker, session };
 }
@@ -234,8 +233,17 @@ export class TestMaster {
     return checkpoint;
   }
 
-  async allInputEnded(sources: number): Promise<void> {
-    await this.until(() => new Set(this.of('inputEnded').map(({ executionId }) => executionId)).size >= sources);
+  /** Checkpoints one after the other until one holds open windows and finished ones, too: then the job is in full flight. */
+  async checkpointInFlight(firstId: number): Promise<Checkpoint> {
+    for (let id = firstId; ; id++) {
+      const checkpoint = await this.checkpoint(id);
+      if (checkpoint.states.some(({ keyedStateFile }) => keyedStateFile !== null) && checkpoint.states.some(({ committables }) => committables.length > 0)) return checkpoint;
+    }
+  }
+
+  async allInputEnded(tasks: readonly string[] = this.executionIds): Promise<void> {
+    const sources = tasks.filter((id) => id.includes('/in/'));
+    await this.until(() => sources.every((id) => this.of('inputEnded').some(({ executionId }) => executionId === id)));
   }
 
   async finished(): Promise<void> {
