@@ -5,7 +5,9 @@ import { parseConnectString, type ClientProtocol } from '../client/connect-strin
 import { limits } from '../client/limits.ts';
 import type { ClientCodec, ClientTransport } from '../client/transport.ts';
 import { JuteCodec } from '../client/jute-codec.ts';
+import { NativeCodec } from '../client/native-codec.ts';
 import { TcpClientTransport } from './client-tcp.ts';
+import { WsClientTransport } from './client-ws.ts';
 import { systemClock, systemEntropy, systemTimers } from './system-ports.ts';
 
 /** Rejects with CoordError (CONNECTIONLOSS, AUTHFAILED), or with DreyError COORD_CONNECT_STRING. */
@@ -16,6 +18,7 @@ export async function connect(connectString: string, options: ConnectOptions = {
   return client.ready(options.connectTimeoutMs ?? limits.connectTimeoutMs, options.renew ?? false);
 }
 
-function protocolParts(_protocol: ClientProtocol): { transport: ClientTransport; codec: ClientCodec } {
+function protocolParts(protocol: ClientProtocol): { transport: ClientTransport; codec: ClientCodec } {
+  if (protocol === 'drey') return { transport: new WsClientTransport(), codec: new NativeCodec() };
   return { transport: new TcpClientTransport(), codec: new JuteCodec() };
 }
