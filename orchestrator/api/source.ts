@@ -19,6 +19,7 @@ export interface SourceSplit {
 /** Records of one split in their order. */
 export interface RecordBatch<T> {
   readonly splitId: string;
+  /** May be empty when only the position has moved. */
   readonly values: readonly T[];
   /** Event timestamps in ms since 1970, one per value, where the source knows them (Kafka does). */
   readonly timestamps?: readonly number[];
