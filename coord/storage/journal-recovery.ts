@@ -133,16 +133,20 @@ export function recover(segments: readonly Segment[], state: StateWitness, state
 function findChain(segments: readonly Segment[], problems: string[]): { chain: Segment[]; headless: Segment[] } {
   const newest = segments.findLastIndex((segment) => segment.head !== null);
   const headless = segments.slice(newest + 1).filter((segment) => segment.end > 0 || !segment.restIsZero);
-  const byNumber = new Map(segments.map((segment) => [segment.number, segment]));
   const chain: Segment[] = [];
-  for (let segment = segments[newest]; segment !== undefined; ) {
+  for (let at = newest; at >= 0; ) {
+    const segment = segments[at] as Segment;
     chain.unshift(segment);
-    if (segment.head === null || segment.head.previous === null) break;
-    const before = segment.head.previous.segment;
-    const next = byNumber.get(before);
-    // Segments are purged from the oldest on, so nothing older than a purged one is left.
-    if (next === undefined && (segments[0] as Segment).number < before) problems.push(`the journal's segment ${segmentName(before)} is missing`);
-    segment = next;
+    if (segment.head === null) {
+      // Its head has not reached the disk, though a later one has; or it has rotted. What was before it is the log as it stood then.
+      at = segments.findLastIndex((other, i) => i < at && other.head !== null);
+    } else if (segment.head.previous === null) break;
+    else {
+      const before = segment.head.previous.segment;
+      at = segments.findIndex(({ number }) => number === before);
+      // Segments are purged from the oldest on, so nothing older than a purged one is left.
+      if (at < 0 && (segments[0] as Segment).number < before) problems.push(`the journal's segment ${segmentName(before)} is missing`);
+    }
   }
   return { chain, headless };
 }
