@@ -274,7 +274,7 @@ export class QuorumPeer implements ClientPipeline, PeerTransportHandler {
     server.dirtyConnections.length = 0;
     this.#ports.transport?.flush();
     this.#maybeFlush(server, storage, nowMs);
-    this.#arm(out.deadlineMs, nowMs);
+    this.#arm(server, storage, out.deadlineMs, nowMs);
   };
 
   #persist(storage: Storage, out: ServerDrain): void {
@@ -340,11 +340,17 @@ export class QuorumPeer implements ClientPipeline, PeerTransportHandler {
     sender.resume();
   }
 
-  /** Flushes when enough is dirty or enough time has passed, and never what this server's own journal does not hold yet. */
-  #maybeFlush(server: Server, storage: Storage, nowMs: number): void {
+  /** There is something to flush, and this server's own journal holds it already. */
+  #canFlush(server: Server, storage: Storage): boolean {
     const applied = server.tree.lastProcessedZxid;
-    if (storage.flushing || applied <= storage.flushedZxid || applied > storage.lastDurableZxid) return;
-    if (server.tree.dirtyCount < this.#options.flushEntriesMax && nowMs - this.#lastFlushMs < this.#options.flushIntervalMs) return;
+    return !storage.flushing && applied > storage.flushedZxid && applied <= storage.lastDurableZxid;
+  }
+
+  /** Flushes when enough is dirty or enough time has passed. */
+  #maybeFlush(server: Server, storage: Storage, nowMs: number): void {
+    if (!this.#canFlush(server, storage)) return;
+    if (server.tree.dirtyCount < this.#options.flushEntriesMax && nowMs < this.#lastFlushMs + this.#options.flushIntervalMs) return;
+    const applied = server.tree.lastProcessedZxid;
     this.#lastFlushMs = nowMs;
     const incarnation = this.#incarnation;
     storage.flush(server.tree.takeDirty(), applied, (error) => {
@@ -357,11 +363,8 @@ export class QuorumPeer implements ClientPipeline, PeerTransportHandler {
     });
   }
 
-  #arm(deadlineMs: number, nowMs: number): void {
-    const server = this.#server;
-    if (server !== null && this.#storage !== null && server.tree.lastProcessedZxid > this.#storage.flushedZxid && !this.#storage.flushing) {
-      deadlineMs = Math.min(deadlineMs, this.#lastFlushMs + this.#options.flushIntervalMs);
-    }
+  #arm(server: Server, storage: Storage, deadlineMs: number, nowMs: number): void {
+    if (this.#canFlush(server, storage)) deadlineMs = Math.min(deadlineMs, this.#lastFlushMs + this.#options.flushIntervalMs);
     if (deadlineMs === Infinity || deadlineMs >= this.#timerAtMs) return;
     this.#timer?.cancel();
     this.#timerAtMs = deadlineMs;

@@ -14,6 +14,10 @@ export class EventQueue {
     return this.#heap.length;
   }
 
+  peek(): Scheduled | undefined {
+    return this.#heap[0];
+  }
+
   push(atMs: number, run: () => void): Scheduled {
     const item: Scheduled = { atMs, order: this.#order++, run, cancelled: false };
     const heap = this.#heap;

@@ -65,12 +65,9 @@ export class World {
   /** Runs until `untilMs`, or until `stop` says so after an event. */
   run(untilMs: number, stop: () => boolean = () => false): void {
     for (;;) {
-      const next = this.#queue.pop();
-      if (next === undefined) break;
-      if (next.atMs > untilMs) {
-        this.#queue.push(next.atMs, next.run).cancelled = next.cancelled;
-        break;
-      }
+      const next = this.#queue.peek();
+      if (next === undefined || next.atMs > untilMs) break;
+      this.#queue.pop();
       if (next.cancelled) continue;
       this.#nowMs = next.atMs;
       this.events++;
