@@ -5,6 +5,7 @@
 import type { TestFn } from 'ava';
 import { connect, CREATOR_ALL_ACL, currentLeader, GroupWatch, isCoordError, LeaderElection, Lock, Membership, MultiError, OPEN_ACL, READ_ACL, withLock } from '../../coord/client/index.ts';
 import type { ConnectOptions, CoordClient, CoordError, Leadership, Member, StateSignal, WatchEvent } from '../../coord/client/index.ts';
+import { startCuttingProxy } from './cutting-proxy.ts';
 import { freePorts } from '../tools/java-process.ts';
 import { systemTimers } from '../../coord/adapters/system-ports.ts';
 
@@ -15,6 +16,8 @@ export interface SuiteEnsemble {
   readonly each: readonly string[];
   /** SIGKILL; resolves when the process is gone. */
   kill(server: number): Promise<void>;
+  /** SIGSTOP, SIGCONT. */
+  signal(server: number, name: 'SIGSTOP' | 'SIGCONT'): void;
   stop(): Promise<void>;
 }
 
@@ -505,6 +508,79 @@ export function clientSuite(test: TestFn, start: StartEnsemble): void {
     await appeared('');
     watch.stop();
     t.pass();
+  });
+
+  test('a lost reply to a create does not leave a second contender behind', async (t) => {
+    const { client, root } = await inOwnRoot();
+    await client.ensurePath('/lock');
+    const [scheme, host, port] = /^(.*?)([^/:]+):(\d+)$/.exec(shared.each[0] as string)?.slice(1) as [string, string, string];
+    const proxy = await startCuttingProxy(Number(port));
+    try {
+      const behind = await open(`${scheme}${host}:${proxy.port}${root}`);
+      proxy.cutAtNextReply();
+      const held = await new Lock(behind, '/lock').acquire();
+      t.is(proxy.cuts, 1);
+      t.deepEqual((await client.getChildren('/lock')).children.map((child) => `/lock/${child}`), [held.path]);
+      t.is((await client.exists(held.path))?.czxid, held.epoch);
+      // The same for a bare create: its outcome is unknown, and it did take place.
+      proxy.cutAtNextReply();
+      t.is(await codeOf(behind.create('/once')), 'CONNECTIONLOSS');
+      t.not(await behind.exists('/once'), null);
+      // Its reply lost, a close is repeated until the session is known to be gone.
+      proxy.cutAtNextReply();
+      await behind.close();
+      t.deepEqual((await client.getChildren('/lock')).children, []);
+    } finally {
+      await proxy.stop();
+    }
+  });
+
+  test('a server that hangs: a leader is in doubt, then confirmed or, when its lease is over, no leader any more', async (t) => {
+    t.timeout(60_000);
+    const ensemble = await start(1);
+    try {
+      const log: string[] = [];
+      const waiting = new Map<string, () => void>();
+      const happened = (entry: string): Promise<void> => new Promise((resolve) => (log.includes(entry) ? resolve() : waiting.set(entry, resolve)));
+      const note = (entry: string): void => {
+        log.push(entry);
+        waiting.get(entry)?.();
+        waiting.delete(entry);
+      };
+      const client = await open(ensemble.connectString, { sessionTimeoutMs: 4000, pingIntervalMs: 100, silenceTimeoutMs: 300, renew: true });
+      const epochs: number[] = [];
+      const election = new LeaderElection(client, '/election', {
+        onElected: ({ epoch }) => {
+          epochs.push(epoch);
+          note(`elected ${epochs.length}`);
+        },
+        onDoubtful: () => note('doubtful'),
+        onConfirmed: () => note('confirmed'),
+        onLost: (reason) => note(reason),
+      });
+      election.start();
+      await happened('elected 1');
+      ensemble.signal(0, 'SIGSTOP');
+      await happened('doubtful');
+      t.true(election.isLeader && election.isDoubtful);
+      ensemble.signal(0, 'SIGCONT');
+      await happened('confirmed');
+      t.true(election.isLeader && !election.isDoubtful);
+      log.length = 0;
+      ensemble.signal(0, 'SIGSTOP');
+      await happened('lease-lost');
+      t.false(election.isLeader);
+      t.is(client.leaseRemainingMs(), 0);
+      ensemble.signal(0, 'SIGCONT');
+      await happened('elected 2');
+      t.deepEqual(log, ['doubtful', 'lease-lost', 'elected 2']);
+      t.true((epochs[1] as number) > (epochs[0] as number));
+      // Of the earlier terms nothing stays behind once their session is gone.
+      await until(async () => (await client.getChildren('/election')).children.length === 1);
+    } finally {
+      ensemble.signal(0, 'SIGCONT');
+      await ensemble.stop();
+    }
   });
 
   test('no server: connect says so', async (t) => {

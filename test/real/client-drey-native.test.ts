@@ -9,6 +9,7 @@ clientSuite(test, async (n) => {
     connectString: ensemble.nativeConnectString,
     each: ensemble.servers.map((server) => `drey://127.0.0.1:${server.httpPort}`),
     kill: async (server) => ensemble.servers[server]?.kill(),
+    signal: (server, name) => ensemble.servers[server]?.signal(name),
     stop: ensemble.stop,
   };
 });

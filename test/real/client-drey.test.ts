@@ -9,6 +9,7 @@ clientSuite(test, async (n) => {
     connectString: ensemble.connectString,
     each: ensemble.servers.map((server) => `127.0.0.1:${server.clientPort}`),
     kill: async (server) => ensemble.servers[server]?.kill(),
+    signal: (server, name) => ensemble.servers[server]?.signal(name),
     stop: ensemble.stop,
   };
 });

@@ -11,6 +11,7 @@ if (javaOrSkip(test, 'the client against Apache ZooKeeper')) {
       connectString: zookeeper.connectString,
       each: zookeeper.ports.map((port) => `127.0.0.1:${port}`),
       kill: async (server) => zookeeper.servers[server]?.kill(),
+      signal: (server, name) => zookeeper.servers[server]?.signal(name),
       stop: zookeeper.stop,
     };
   });
