@@ -86,8 +86,9 @@ export type PersistOp =
   /**
    * The received state takes effect by one durable journal record naming generation, baseZxid and the epochs; the log restarts at
    * baseZxid. Together with it currentEpoch becomes `currentEpoch`.
-   * `groups` continue baseZxid and are the rest of the new epoch's initial history: they belong to the same record. Were they separate,
-   * a crash between them would leave currentEpoch without its initial history, or a log shorter than what this server had acked.
+   * `groups` continue baseZxid, through the rest of the new epoch's initial history up to what had been proposed when this server attached:
+   * they belong to the same record. Were they separate, a crash between them would leave currentEpoch without its initial history, or a log
+   * shorter than what this server had acked.
    */
   | {
       readonly type: 'snapshotInstall'; readonly baseZxid: Zxid; readonly acceptedEpoch: number; readonly currentEpoch: number;

@@ -15,7 +15,7 @@ import type { RecoveredHistory } from './contract.ts';
 import type { EpochEnd, TxnGroup } from './txn-group.ts';
 
 /** Epoch ends remembered; a server that is further behind than this takes SNAP. */
-const EPOCH_ENDS_MAX = 1000;
+export const EPOCH_ENDS_MAX = 1000;
 
 export class History {
   readonly #recentBytesMax: number;

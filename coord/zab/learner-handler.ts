@@ -2,13 +2,14 @@
  * The leader's side of one learner channel: the learner's way from FOLLOWERINFO to UPTODATE, and its cursor in the leader's history.
  *
  * The stream to a learner is: DIFF, TRUNC or a snapshot; the groups of older epochs; NEWLEADER(e) exactly where the leader's initial history
- * ends (or right after a snapshot that already is in epoch e); the groups of e. It never jumps and never repeats.
+ * ends; the groups of e. It never jumps and never repeats. After a snapshot, NEWLEADER waits until everything that was proposed when the
+ * learner attached has been sent: the snapshot takes the place of a log in which the learner may have acked, and so helped to commit, as much.
  *
  * Invariants:
  *  - `cursor` is the last zxid handed to the channel; an ACK beyond it is refused;
  *  - COMMIT and UPTODATE never name a zxid beyond the cursor;
  *  - bytes handed over and not yet acked stay within learnerWindowBytes (one group may exceed it alone). Exempt are the older groups behind a
- *    snapshot: the learner can ack them only together with NEWLEADER. They are what had not been flushed at the time.
+ *    snapshot: the learner can ack them only together with NEWLEADER. They are what had not been flushed when it attached.
  *
  * Source: LearnerHandler.java. Leaves quorums and epochs to leader.ts, the choice of DIFF, TRUNC or SNAP to synchronization.ts.
  */
@@ -45,7 +46,7 @@ export class LearnerHandler {
   #opened = false;
   #awaiting: 'nothing' | 'snapshot' | 'journal' = 'nothing';
   #newLeaderSent = false;
-  /** UPTODATE waits until the learner has acked this. */
+  /** What had been proposed when the learner attached. UPTODATE waits until it has acked that. */
   #targetZxid: Zxid = 0;
   #cursor: Zxid = 0;
   /** Index of the group after the cursor, when it is in memory. */
@@ -95,7 +96,7 @@ export class LearnerHandler {
   startSync(epoch: number): void {
     const ackEpoch = this.ackEpoch;
     assert(ackEpoch !== null, 'synchronization begins after ACKEPOCH');
-    this.#targetZxid = Math.max(this.#context.history.lastZxid, makeZxid(epoch, 0));
+    this.#targetZxid = this.#context.history.lastZxid;
     this.#takePlan(this.suspect ? { type: 'SNAP', why: 'suspect log' } : planSynchronization(this.#context.history, ackEpoch));
   }
 
@@ -146,7 +147,7 @@ export class LearnerHandler {
     const { history } = this.#context;
     for (;;) {
       const opening = !this.#opened;
-      if (!opening && !this.#newLeaderSent && this.#cursor >= initialZxid) {
+      if (!opening && !this.#newLeaderSent && this.#cursor >= (this.#plan.type === 'SNAP' ? this.#targetZxid : initialZxid)) {
         this.#newLeaderSent = true;
         this.#context.send(this.channel.number, { type: 'NEWLEADER', epoch });
       }

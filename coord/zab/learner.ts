@@ -4,7 +4,8 @@
  * Invariants:
  *  - ACKEPOCH leaves only when acceptedEpoch, and everything logged before, is durable here;
  *  - nothing of epoch e is logged before NEWLEADER(e) has put currentEpoch = e into the log behind the older groups, and ACK(e, 0) leaves only
- *    when both are durable. With SNAP, snapshot, older groups and currentEpoch become durable in one step;
+ *    when both are durable. With SNAP, the snapshot, all groups up to NEWLEADER (of e too) and currentEpoch become durable in one step, so that
+ *    the log that they replace is never replaced by less than what this server has acked in it;
  *  - nothing is delivered before UPTODATE, and never more than has been logged here, in the order of this log;
  *  - the stream is contiguous: a group that does not continue the log ends it.
  *
@@ -262,7 +263,8 @@ export class Learner {
     const lastZxid = this.#snapshot?.lastZxid ?? this.#context.history.lastZxid;
     if (!continues(lastZxid, group) || !(group.bytes instanceof Uint8Array)) return `PROPOSAL ${showForeign(group.firstZxid)} does not continue ${formatZxid(lastZxid)}`;
     const epoch = zxidEpoch(group.firstZxid);
-    if (afterNewLeader ? epoch !== this.#epoch : epoch >= this.#epoch) return `PROPOSAL of epoch ${epoch} on the wrong side of NEWLEADER ${this.#epoch}`;
+    const inPlace = afterNewLeader ? epoch === this.#epoch : epoch < this.#epoch || (epoch === this.#epoch && this.#snapshot !== null);
+    if (!inPlace) return `PROPOSAL of epoch ${epoch} on the wrong side of NEWLEADER ${this.#epoch}`;
     if (this.#snapshot !== null) {
       this.#snapshot.groups.push(group);
       this.#snapshot.lastZxid = group.lastZxid;

@@ -91,7 +91,10 @@ export interface SnapEndMessage {
   readonly baseZxid: Zxid;
   readonly entryCount: number;
 }
-/** Ends the older epochs of the stream: nothing of `epoch` comes before it, nothing older after it. */
+/**
+ * Ends the older epochs of the stream: nothing older comes after it, and nothing of `epoch` before it, except behind a SNAP, where it comes
+ * when everything proposed at the time of ACKEPOCH has been sent.
+ */
 export interface NewLeaderMessage {
   readonly type: 'NEWLEADER';
   readonly epoch: number;

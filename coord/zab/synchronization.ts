@@ -8,7 +8,7 @@
  * Source: LearnerHandler.syncFollower. Departures: exact across epochs (ZooKeeper goes to SNAP), one stream instead of two queues.
  */
 import type { Zxid } from '../base/zxid.ts';
-import type { History } from './history.ts';
+import { EPOCH_ENDS_MAX, type History } from './history.ts';
 import type { AckEpochMessage } from './messages.ts';
 import type { EpochEnd } from './txn-group.ts';
 
@@ -17,7 +17,9 @@ export type SyncPlan =
   | { readonly type: 'SNAP'; readonly why: string };
 
 export function planSynchronization(leader: History, learner: AckEpochMessage): SyncPlan {
-  const common = lastCommonZxid(leader.epochEnds, learner.history, learner.lastZxid);
+  const complete = leader.journalStartZxid === 0 && learner.appliedZxid === 0
+    && leader.epochEnds.length < EPOCH_ENDS_MAX && learner.history.length < EPOCH_ENDS_MAX;
+  const common = lastCommonZxid(leader.epochEnds, learner.history, learner.lastZxid) ?? (complete ? 0 : null);
   if (common === null) return { type: 'SNAP', why: 'no common epoch' };
   if (common < learner.lastZxid && common < learner.appliedZxid) return { type: 'SNAP', why: 'learner applied what is not in this history' };
   if (common < leader.journalStartZxid && leader.indexAfter(common) < 0) return { type: 'SNAP', why: 'older than the log' };

@@ -99,7 +99,7 @@ export class Ensemble {
     server.peer = null;
     server.serving = 'no';
     server.disk.crash(keptOps);
-    for (const lane of [...this.lanes]) {
+    for (const lane of this.lanes.slice()) {
       if (lane.to === sid) this.#removeLane(lane);
       else if (lane.from === sid) lane.items.push({ type: 'down' });
     }
@@ -128,7 +128,7 @@ export class Ensemble {
   /** Breaks every channel between the two, with all that is under way on it, and lets no new one come up. */
   cut(a: number, b: number): void {
     this.cuts.add(pair(a, b));
-    for (const lane of [...this.lanes]) {
+    for (const lane of this.lanes.slice()) {
       if (pair(lane.from, lane.to) !== pair(a, b)) continue;
       lane.items.length = 0;
       lane.items.push({ type: 'down' });
@@ -218,6 +218,7 @@ export class Ensemble {
     switch (effect.type) {
       case 'persist':
         if (effect.op.type === 'truncate') this.judges.onTruncate(sid, effect.op.zxid, disk);
+        if (effect.op.type === 'snapshotInstall' && !disk.suspect) this.judges.onInstall(sid, disk.lastZxid, effect.op.groups.at(-1)?.lastZxid ?? effect.op.baseZxid);
         disk.pending.push({ seq: effect.seq, op: effect.op });
         break;
       case 'send':
@@ -294,7 +295,7 @@ export class Ensemble {
   }
 
   #removeChores(gone: (chore: Chore) => boolean): void {
-    for (const chore of [...this.chores]) if (gone(chore)) this.chores.splice(this.chores.indexOf(chore), 1);
+    for (const chore of this.chores.slice()) if (gone(chore)) this.chores.splice(this.chores.indexOf(chore), 1);
   }
 }
 

@@ -71,6 +71,13 @@ export class Judges {
     }
   }
 
+  /** Nor does a snapshot: what the old log held and was committed is in the new one. */
+  onInstall(sid: number, before: Zxid, after: Zxid): void {
+    for (const group of this.committed) {
+      if (group.lastZxid > after && group.lastZxid <= before) throw new Error(`CommittedLog: ${sid} installs up to ${show(after)} and loses ${show(group.lastZxid)}`);
+    }
+  }
+
   onDisk(sid: number, disk: Disk): void {
     if (disk.currentEpoch > disk.acceptedEpoch) throw new Error(`EpochsOnDisk: ${sid} has currentEpoch ${disk.currentEpoch} > acceptedEpoch ${disk.acceptedEpoch}`);
   }

@@ -70,6 +70,14 @@ function move(ensemble: Ensemble, prng: Prng): void {
   }
 }
 
+/** A damaged log: only its flushed state is left, and it must not be trusted with a vote. One at a time, or more is lost than there are copies. */
+function damage(ensemble: Ensemble, sid: number): void {
+  if (ensemble.servers.size < 3 || [...ensemble.servers.values()].some(({ disk }) => disk.suspect)) return;
+  const { disk } = ensemble.server(sid);
+  disk.log = disk.log.filter((group) => group.lastZxid <= disk.appliedZxid);
+  disk.suspect = true;
+}
+
 function disturb(ensemble: Ensemble, prng: Prng, sids: readonly number[]): void {
   const sid = prng.pick(sids);
   const server = ensemble.server(sid);
@@ -77,7 +85,10 @@ function disturb(ensemble: Ensemble, prng: Prng, sids: readonly number[]): void 
   const dice = prng.below(10);
   if (dice < 4) {
     if (server.peer === null) ensemble.start(sid);
-    else ensemble.crash(sid, prng.below(server.disk.pending.length + 1));
+    else {
+      ensemble.crash(sid, prng.below(server.disk.pending.length + 1));
+      if (prng.chance(0.15)) damage(ensemble, sid);
+    }
   } else if (dice < 6 && sid !== other) {
     if (ensemble.isCut(sid, other)) ensemble.heal(sid, other);
     else ensemble.cut(sid, other);
@@ -137,7 +148,7 @@ function isWhole({ running }: Ensemble): boolean {
 function settle(ensemble: Ensemble, prng: Prng): void {
   for (let i = 0; i < 100_000; i++) {
     for (const server of ensemble.running) if (server.disk.pending.length > 0) ensemble.sync(server.sid);
-    for (const chore of [...ensemble.chores]) ensemble.runChore(chore);
+    for (const chore of ensemble.chores.slice()) ensemble.runChore(chore);
     const ready = ensemble.lanes.filter((lane) => lane.items.length > 0);
     if (ready.length === 0) {
       if (ensemble.chores.length === 0 && ensemble.running.every((server) => server.disk.pending.length === 0)) return;
