@@ -11,6 +11,7 @@ import type {
   WatchEvent, WatchEventType, WatchHandle,
 } from './api.ts';
 import { OPEN_ACL } from './api.ts';
+import { callOut } from './call-out.ts';
 import type { ConnectTarget } from './connect-string.ts';
 import { CoordError, errorFromCode, isCoordError, MultiError } from './errors.ts';
 import { limits } from './limits.ts';
@@ -102,7 +103,7 @@ export class Client implements CoordClient, SessionHandler {
   }
 
   signal(signal: StateSignal): void {
-    for (const listener of this.#listeners) listener(signal);
+    for (const listener of this.#listeners) callOut(() => listener(signal));
   }
 
   event(type: number, path: string, zxid: Zxid, watchers: readonly Watcher[]): void {
@@ -110,7 +111,7 @@ export class Client implements CoordClient, SessionHandler {
     if (name === undefined) return;
     const event: WatchEvent = { type: name, path: stripChroot(this.#chroot, path), zxid };
     queueMicrotask(() => {
-      for (const watcher of watchers) watcher(event);
+      for (const watcher of watchers) callOut(() => watcher(event));
     });
   }
 

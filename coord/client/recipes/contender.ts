@@ -18,6 +18,7 @@
  */
 import type { Zxid } from '../../base/zxid.ts';
 import type { Acl, CoordClient, Data, StateSignal } from '../api.ts';
+import { callOut } from '../call-out.ts';
 import { CoordError, isCoordError } from '../errors.ts';
 import { joinPath } from '../paths.ts';
 import { createProtected, sortBySequence } from './protected-create.ts';
@@ -114,7 +115,7 @@ export class Contender {
     this.#isDoubtful = false;
     if (!this.#isHeld) return;
     this.#isHeld = false;
-    this.#events.lost(reason);
+    callOut(() => this.#events.lost(reason));
   }
 
   #onSignal(signal: StateSignal): void {
@@ -123,7 +124,7 @@ export class Contender {
       case 'suspended':
         if (this.#isHeld) {
           this.#isDoubtful = true;
-          this.#events.doubtful?.();
+          callOut(() => this.#events.doubtful?.());
         }
         return;
       case 'lease-lost':
@@ -234,10 +235,10 @@ export class Contender {
     if (this.#client.state !== 'connected') return;
     if (!this.#isHeld) {
       this.#isHeld = true;
-      this.#events.held(place);
+      callOut(() => this.#events.held(place));
     } else if (this.#isDoubtful) {
       this.#isDoubtful = false;
-      this.#events.confirmed?.();
+      callOut(() => this.#events.confirmed?.());
     }
   }
 
@@ -247,7 +248,7 @@ export class Contender {
     if (isCoordError(error, 'SESSIONEXPIRED') && this.#client.state !== 'expired') return;
     this.#end();
     this.#lose('closed');
-    this.#events.ended(error);
+    callOut(() => this.#events.ended(error));
   }
 
   #remove(path: string): Promise<void> {

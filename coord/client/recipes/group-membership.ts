@@ -4,6 +4,7 @@
  * A member that a renewed session finds missing, or in its way (the znode of its own expired session, KAFKA-1387), registers again by itself.
  */
 import type { CoordClient, Data, Stat, StateSignal } from '../api.ts';
+import { callOut } from '../call-out.ts';
 import { CoordError, isCoordError } from '../errors.ts';
 import { joinPath } from '../paths.ts';
 import { whenConnected } from './when-connected.ts';
@@ -110,7 +111,7 @@ export class Membership {
     if (run !== this.#run || this.#ended) return;
     if (isCoordError(error, 'SESSIONEXPIRED') && this.#client.state !== 'expired') return;
     this.#end();
-    this.#events.onEnded?.(error ?? new Error(`the session of member ${this.path} has expired`));
+    callOut(() => this.#events.onEnded?.(error ?? new CoordError('SESSIONEXPIRED', this.path)));
   }
 
   /** `occupied`: what to do about a znode of another session: it may be our own previous session's, so a member that comes back waits for its end. */
@@ -143,7 +144,7 @@ export class Membership {
   #registered(run: number): void {
     if (run !== this.#run || this.#joined) return;
     this.#joined = true;
-    this.#events.onJoined?.();
+    callOut(() => this.#events.onJoined?.());
   }
 
   async #isOwn(): Promise<boolean> {
@@ -191,7 +192,7 @@ export class GroupWatch {
       else if (signal === 'expired') {
         const run = ++this.#run;
         queueMicrotask(() => {
-          if (run === this.#run && this.#client.state === 'expired') this.#end(new Error(`watching ${this.#group}: the session has expired`));
+          if (run === this.#run && this.#client.state === 'expired') this.#end(new CoordError('SESSIONEXPIRED', this.#group));
         });
       } else if (signal === 'closed' || signal === 'auth-failed') this.stop();
     });
@@ -205,7 +206,7 @@ export class GroupWatch {
 
   #end(error: Error): void {
     this.stop();
-    this.#events.onEnded?.(error);
+    callOut(() => this.#events.onEnded?.(error));
   }
 
   #look(): void {
@@ -235,7 +236,7 @@ export class GroupWatch {
     this.#members = now;
     if (isSame && this.#reported) return;
     this.#reported = true;
-    this.#events.onMembers([...now.values()]);
+    callOut(() => this.#events.onMembers([...now.values()]));
   }
 
   async #member(name: string): Promise<Member | null> {
