@@ -132,6 +132,13 @@ export function recover(segments: readonly Segment[], state: StateWitness, state
 /** The segments that the newest head leads back to, ascending, and those behind it whose head never became sound. */
 function findChain(segments: readonly Segment[], problems: string[]): { chain: Segment[]; headless: Segment[] } {
   const newest = segments.findLastIndex((segment) => segment.head !== null);
+  // Behind the newest segment there is at most what was made ahead, one number after the other.
+  for (const [i, { number }] of segments.entries()) {
+    const before = segments[i - 1];
+    if (i > newest && newest >= 0 && before !== undefined && number !== before.number + 1) {
+      problems.push(`the journal's segment ${segmentName(number - 1)} is missing`);
+    }
+  }
   const headless = segments.slice(newest + 1).filter((segment) => segment.end > 0 || !segment.restIsZero);
   const chain: Segment[] = [];
   for (let at = newest; at >= 0; ) {

@@ -74,9 +74,8 @@ export class SpareSegment {
     this.#busy = true;
     const small = this.#ready;
     if (small !== null) {
-      // Too small for the record that has come: a larger one takes its place under the next number.
+      // Too small for the record that has come: a larger one takes its place.
       this.#ready = null;
-      this.#number = small.number + 1;
       small.file.close(() => this.#files.remove(segmentName(small.number), () => this.#create()));
     } else this.#create();
   }

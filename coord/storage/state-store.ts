@@ -46,6 +46,14 @@ interface SharedView {
   users: number;
 }
 
+/** What a generation says of itself. */
+export interface StateFound {
+  /** It has been flushed before, so there was a journal, too. */
+  readonly exists: boolean;
+  readonly witness: StateWitness;
+  readonly problems: readonly string[];
+}
+
 export interface StateSnapshot {
   readonly baseZxid: Zxid;
   /** The next entries, about `bytesMax` bytes of them and at least one; none at the end. */
@@ -85,8 +93,8 @@ export class StateStore {
     return this.#dead !== null;
   }
 
-  /** What the generation says of itself; null when it is not there. Also looks for the rests of other generations. */
-  openGeneration(generation: number, done: Callback<{ witness: StateWitness; problems: string[] }>): void {
+  /** What the generation says of itself. Also looks for the rests of other generations. */
+  openGeneration(generation: number, done: Callback<StateFound>): void {
     this.#generation = generation;
     this.#generations((error, generations) => {
       if (error !== null) return done(error, NO_STATE);
@@ -95,17 +103,17 @@ export class StateStore {
       this.#kv.get(appliedKey(generation), (getError, value) => {
         if (getError !== null) return done(getError, NO_STATE);
         if (value === undefined) {
-          const witness = { appliedZxid: 0, durable: NOWHERE };
-          if (generation > 0 || generations.length > 0) return done(null, { witness, problems: [`the state of generation ${generation} is missing`] });
-          // A fresh directory. From now on a state that says nothing of itself is one that was lost.
-          this.#flushes = [{ number: 0, bytes: 0 }];
-          return this.#write(firstOps(0, 0), (writeError) => done(writeError, { witness, problems: [] }));
+          // A fresh directory, unless there is something else.
+          const problems = generation === 0 && generations.length === 0 ? [] : [`the state of generation ${generation} is missing`];
+          return done(null, { ...NO_STATE, problems });
         }
         const applied = decodeApplied(appliedKey(generation), value);
-        if (applied === null) return done(null, { witness: { appliedZxid: 0, durable: NOWHERE }, problems: [`${appliedKey(generation)} in the state has a wrong checksum`] });
+        if (applied === null) return done(null, { ...NO_STATE, problems: [`${appliedKey(generation)} in the state has a wrong checksum`] });
         this.#appliedZxid = applied.appliedZxid;
         this.#flushNumber = applied.flushNumber;
-        this.#checkFlushes(applied.flushNumber, applied.oldestFlush, (flushError, problems) => done(flushError, { witness: applied, problems }));
+        this.#checkFlushes(applied.flushNumber, applied.oldestFlush, (flushError, problems) =>
+          done(flushError, { exists: true, witness: applied, problems }),
+        );
       });
     });
   }
@@ -240,7 +248,9 @@ export class StateStore {
     const install = this.#install;
     assert(install !== null, 'snapshot end without a beginning');
     const { generation, ops } = install;
-    this.#write([...ops, ...firstOps(generation, baseZxid)], (error) => done(error, generation));
+    ops.push({ type: 'put', key: flushKey(generation, 0), value: encodeFlush(0) });
+    ops.push({ type: 'put', key: appliedKey(generation), value: encodeApplied(generation, baseZxid, NOWHERE, 0, 0) });
+    this.#write(ops, (error) => done(error, generation));
   }
 
   /** The journal has made the installed generation the valid one. */
@@ -376,7 +386,7 @@ export class StateStore {
   }
 }
 
-const NO_STATE = { witness: { appliedZxid: 0, durable: NOWHERE }, problems: [] };
+const NO_STATE: StateFound = { exists: false, witness: { appliedZxid: 0, durable: NOWHERE }, problems: [] };
 const FLUSH_DIGITS = 12;
 
 function generationStart(generation: number): string {
@@ -455,14 +465,6 @@ function decodeApplied(key: string, stored: Uint8Array): Applied | null {
     flushNumber: readU64(bytes, 16),
     oldestFlush: readU64(bytes, 24),
   };
-}
-
-/** What a generation says of itself before its first flush. */
-function firstOps(generation: number, baseZxid: Zxid): KvOp[] {
-  return [
-    { type: 'put', key: flushKey(generation, 0), value: encodeFlush(0) },
-    { type: 'put', key: appliedKey(generation), value: encodeApplied(generation, baseZxid, NOWHERE, 0, 0) },
-  ];
 }
 
 function encodeFlush(bytes: number): Uint8Array {

@@ -21,7 +21,7 @@ import { formatZxid, type Zxid } from '../base/zxid.ts';
 import type { PersistOp, RecoveredHistory } from '../zab/contract.ts';
 import type { TxnGroup } from '../zab/txn-group.ts';
 import { groupOf, Journal, type JournalOp } from './journal.ts';
-import { generationOf, recover } from './journal-recovery.ts';
+import { generationOf, recover, type Recovery } from './journal-recovery.ts';
 import { StateStore, type StateEntries, type StateSnapshot } from './state-store.ts';
 
 export type { StateEntries, StateSnapshot } from './state-store.ts';
@@ -237,27 +237,20 @@ export class Storage {
       if (error !== null) return done(error, NOTHING);
       state.openGeneration(generationOf(segments), (stateError, found) => {
         if (stateError !== null) return done(stateError, NOTHING);
-        const recovery = recover(segments, found.witness, found.problems);
+        const missing = found.exists && segments.every(({ head }) => head === null) ? ['the journal is missing, though there is a state'] : [];
+        const recovery = recover(segments, found.witness, [...found.problems, ...missing]);
         const journal = new Journal(this.#files, this.#options.segmentBytes ?? SEGMENT_BYTES);
         this.#journal = journal;
         journal.start(segments, recovery, (startError) => {
           if (startError !== null) return done(startError, NOTHING);
-          this.#state = state;
-          state.deleteGarbage();
-          const { appliedZxid } = found.witness;
-          const after = recovery.groups.filter((group) => group.firstZxid > appliedZxid);
-          const contiguous = after.length === 0 || (after[0] as { prevZxid: Zxid }).prevZxid === appliedZxid;
-          assert(contiguous || recovery.suspect, 'a sound journal that does not continue the state');
-          const history: RecoveredHistory = {
-            acceptedEpoch: recovery.acceptedEpoch,
-            currentEpoch: recovery.currentEpoch,
-            appliedZxid,
-            tail: contiguous ? after.map(groupOf) : [],
-            epochEnds: recovery.epochEnds,
-            journalStartZxid: recovery.startZxid,
-            suspect: recovery.suspect,
-          };
-          done(null, { history, warnings: recovery.warnings, loadState: (onEntries, loaded) => state.load(onEntries, loaded) });
+          // From now on the state bears witness that there is this segment.
+          state.flush([], [], state.appliedZxid, journal.durable, (flushError) => {
+            if (flushError !== null) return done(flushError, NOTHING);
+            this.#state = state;
+            state.deleteGarbage();
+            const history = historyOf(recovery, state.appliedZxid);
+            done(null, { history, warnings: recovery.warnings, loadState: (onEntries, loaded) => state.load(onEntries, loaded) });
+          });
         });
       });
     });
@@ -370,6 +363,21 @@ export class Storage {
   #nowMs(): number {
     return this.#options.clock?.monotonicMs() ?? 0;
   }
+}
+
+function historyOf(recovery: Recovery, appliedZxid: Zxid): RecoveredHistory {
+  const tail = recovery.groups.filter((group) => group.firstZxid > appliedZxid);
+  const contiguous = tail.length === 0 || (tail[0] as { prevZxid: Zxid }).prevZxid === appliedZxid;
+  assert(contiguous || recovery.suspect, 'a sound journal that does not continue the state');
+  return {
+    acceptedEpoch: recovery.acceptedEpoch,
+    currentEpoch: recovery.currentEpoch,
+    appliedZxid,
+    tail: contiguous ? tail.map(groupOf) : [],
+    epochEnds: recovery.epochEnds,
+    journalStartZxid: recovery.startZxid,
+    suspect: recovery.suspect,
+  };
 }
 
 function closeBoth(journal: Journal | null, state: StateStore | null, done: () => void): void {

@@ -181,6 +181,24 @@ export class StorageModel {
     retry(() => this.#check(this.#disk.await<RecoveredHistory>((done) => this.#storage.reopen(done))));
   }
 
+  /** Stops, damages the disk, opens: nothing may be missing unless the storage says so. True: it says so. */
+  damage(how: (disk: VirtualDisk) => void): boolean {
+    if (this.#failed) this.do({ type: 'steps', n: 0 });
+    this.#disk.run();
+    this.#disk.await<void>((done) => this.#storage.close(done));
+    how(this.#disk);
+    this.#life++;
+    const { storage, recovered } = this.#disk.open(SMALL);
+    this.#storage = storage;
+    ok(recovered.history.acceptedEpoch >= recovered.history.currentEpoch);
+    if (recovered.history.suspect) {
+      ok(recovered.warnings.length > 0);
+      return true;
+    }
+    this.#check(recovered.history, recovered);
+    return false;
+  }
+
   /** Opens what is on disk, failing writes included, and compares. */
   #begin(): void {
     this.#life++;
