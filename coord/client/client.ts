@@ -146,7 +146,7 @@ export class Client implements CoordClient, SessionHandler {
     const request = this.#request(OpCode.getData, path);
     return this.#issue(request, path, (result) => {
       const { data, stat } = result as Kind<'data'>;
-      return { data: data === null ? null : Uint8Array.prototype.slice.call(data), stat };
+      return { data: data === null ? null : new Uint8Array(data), stat };
     }, this.#watch(request, 'data', options));
   }
 

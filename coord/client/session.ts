@@ -262,7 +262,7 @@ export class ClientSession implements ClientTransportHandler, ServerMessages {
     }
     const resumed = this.#state === 'suspended' && response.sessionId === this.#sessionId;
     this.#sessionId = response.sessionId;
-    this.#password = response.password.slice();
+    this.#password = new Uint8Array(response.password);
     this.#timeoutMs = response.timeoutMs;
     this.#readOnly = response.readOnly;
     if (!response.readOnly) this.#seenReadWrite = true;

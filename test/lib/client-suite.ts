@@ -513,7 +513,7 @@ export function clientSuite(test: TestFn, start: StartEnsemble): void {
   test('a lost reply to a create does not leave a second contender behind', async (t) => {
     const { client, root } = await inOwnRoot();
     await client.ensurePath('/lock');
-    const [scheme, host, port] = /^(.*?)([^/:]+):(\d+)$/.exec(shared.each[0] as string)?.slice(1) as [string, string, string];
+    const [scheme, host, port] = (/^(.*?)([^/:]+):(\d+)$/.exec(shared.each[0] as string) ?? []).slice(1) as [string, string, string];
     const proxy = await startCuttingProxy(Number(port));
     try {
       const behind = await open(`${scheme}${host}:${proxy.port}${root}`);
