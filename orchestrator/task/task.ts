@@ -318,6 +318,7 @@ export class Task {
   /** One thing; false when there is nothing to do. A promise only where a sink has to be waited for. */
   #step(nowMs: number): boolean | Promise<boolean> {
     if (this.#source !== null) return this.#stepSource(this.#source, nowMs);
+    if (this.#lastCheckpointId !== null) return false;
     const event = this.#gate.next(nowMs);
     if (event === null) return false;
     switch (event.type) {
