@@ -4,7 +4,7 @@
  * and not with what a length announces.
  */
 
-/** What becomes of one frame: [start, end) of bytes is its payload, good only during the call. False stops the reading; the rest is kept. */
+/** What becomes of one frame: [start, end) of bytes is its payload, good only during the call. False stops the reading until resume(); the rest is kept. */
 export type FrameHandler = (bytes: Buffer, start: number, end: number) => boolean;
 
 export class FrameReader {
@@ -12,6 +12,8 @@ export class FrameReader {
   readonly #onFrame: FrameHandler;
   #held: Buffer | null = null;
   #heldLength = 0;
+  #stopped = false;
+  /** Within a handler's call: resume() then only takes the stop back. */
   #reading = false;
 
   constructor(frameBytesMax: number, onFrame: FrameHandler) {
@@ -26,14 +28,19 @@ export class FrameReader {
 
   /** Takes the next bytes of the stream. False: the stream announced a length below 0 or above the limit, and is of no more use. */
   push(chunk: Buffer): boolean {
-    if (this.#heldLength === 0) return this.#cut(chunk, 0, chunk.length);
+    if (this.#heldLength === 0 && !this.#stopped) return this.#cut(chunk, 0, chunk.length);
     return this.#pushHeld(chunk);
   }
 
   /** Goes on after the handler had stopped. */
   resume(): boolean {
+    this.#stopped = false;
+    return this.#reading || this.#cutHeld();
+  }
+
+  #cutHeld(): boolean {
     const held = this.#held;
-    if (held === null || this.#heldLength === 0 || this.#reading) return true;
+    if (held === null || this.#heldLength === 0) return true;
     const length = this.#heldLength;
     this.#heldLength = 0;
     this.#held = null;
@@ -43,7 +50,7 @@ export class FrameReader {
   #pushHeld(chunk: Buffer): boolean {
     let from = 0;
     // Completes the frame that is cut first, so that the rest of the chunk needs no copy.
-    for (;;) {
+    while (!this.#stopped) {
       const wanted = this.#missing();
       if (wanted < 0) return false;
       const n = Math.min(wanted, chunk.length - from);
@@ -52,10 +59,8 @@ export class FrameReader {
       if (n < wanted) return true;
       // The length alone was completed: now it is known what is missing.
       if (this.#heldLength === 4 && this.#missing() !== 0) continue;
-      if (!this.resume()) return false;
-      if (this.#heldLength === 0) return this.#cut(chunk, from, chunk.length);
-      // The handler stopped before the held frames were used up.
-      break;
+      if (!this.#cutHeld()) return false;
+      if (!this.#stopped) return this.#cut(chunk, from, chunk.length);
     }
     if (from < chunk.length) this.#hold(chunk, from, chunk.length);
     return true;
@@ -73,7 +78,7 @@ export class FrameReader {
     this.#reading = true;
     let at = from;
     let good = true;
-    while (to - at >= 4) {
+    while (to - at >= 4 && !this.#stopped) {
       const length = bytes.readInt32BE(at);
       if (length < 0 || length > this.#frameBytesMax) {
         good = false;
@@ -81,7 +86,7 @@ export class FrameReader {
       }
       if (to - at - 4 < length) break;
       at += 4 + length;
-      if (!this.#onFrame(bytes, at - length, at)) break;
+      if (!this.#onFrame(bytes, at - length, at)) this.#stopped = true;
     }
     this.#reading = false;
     if (good && at < to) this.#hold(bytes, at, to);
