@@ -8,7 +8,7 @@
  *  - If all that was written behind P names positions at or below P, then nothing at or behind P was ever acked, whether or not some
  *    of it reached the disk (two or three writes are in flight, and a disk may reorder them): a torn tail. It is cut.
  *  - What is written last of all has no witness but itself. The journal writes a mark after hard state, after an installed
- *    snapshot and when it is closed, and the state bears witness for all that was flushed; what rots in the moments between
+ *    snapshot, and the state bears witness at each flush, at boot and when it is closed; what rots in the moments between
  *    is taken for a torn tail. tests: 'a flipped bit in the last acked group …' in test/coord/storage.
  *
  * Invariants:

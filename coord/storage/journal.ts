@@ -222,10 +222,6 @@ export class Journal {
   close(done: Callback): void {
     assert(this.#closing === null, 'journal closed twice');
     this.#closing = done;
-    if (this.#dead === null && this.#segment !== null) {
-      this.#marked = false;
-      this.#pump();
-    }
     this.#later(() => this.#maybeClosed());
   }
 
@@ -498,7 +494,7 @@ export class Journal {
   #maybeClosed(): void {
     const done = this.#closing;
     if (done === null || this.#unanswered > 0 || this.#closingFiles > 0 || this.#removing || this.#spare.busy) return;
-    if (this.#dead === null && (this.#queue.length > 0 || this.#inFlight.length > 0 || !this.#marked)) return;
+    if (this.#dead === null && (this.#queue.length > 0 || this.#inFlight.length > 0)) return;
     this.#dead ??= new DreyError('COORD_DISK_FAILED', 'the journal is closed');
     this.#closing = null;
     const files = [...(this.#segment === null ? [] : [this.#segment.file]), ...this.#spare.release()];

@@ -78,6 +78,7 @@ export class StateStore {
   #busy = 0;
   #dead: Error | null = null;
   #closing: Callback | null = null;
+  #lastWords: Position | null = null;
 
   constructor(kv: Kv) {
     this.#kv = kv;
@@ -270,9 +271,11 @@ export class StateStore {
     this.#deleteGarbage();
   }
 
-  close(done: Callback): void {
+  /** `durable`: where the journal has ended for now; the state bears witness of it. null: not known. */
+  close(durable: Position | null, done: Callback): void {
     assert(this.#closing === null, 'state store closed twice');
     this.#closing = done;
+    this.#lastWords = durable;
     this.#begin();
     this.#soon(() => this.#ended());
   }
@@ -375,6 +378,9 @@ export class StateStore {
     this.#busy--;
     const done = this.#closing;
     if (this.#busy > 0 || done === null) return;
+    const durable = this.#lastWords;
+    this.#lastWords = null;
+    if (durable !== null && this.#dead === null) return this.flush([], [], this.#appliedZxid, durable, () => {});
     this.#closing = null;
     this.#dead ??= new DreyError('COORD_DISK_FAILED', 'the state is closed');
     this.#kv.close(done);

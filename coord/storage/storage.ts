@@ -22,6 +22,7 @@ import type { PersistOp, RecoveredHistory } from '../zab/contract.ts';
 import type { TxnGroup } from '../zab/txn-group.ts';
 import { groupOf, Journal, type JournalOp } from './journal.ts';
 import { generationOf, recover, type Recovery } from './journal-recovery.ts';
+import type { Position } from './journal-record.ts';
 import { StateStore, type StateEntries, type StateSnapshot } from './state-store.ts';
 
 export type { StateEntries, StateSnapshot } from './state-store.ts';
@@ -381,9 +382,9 @@ function historyOf(recovery: Recovery, appliedZxid: Zxid): RecoveredHistory {
 }
 
 function closeBoth(journal: Journal | null, state: StateStore | null, done: () => void): void {
-  if (state === null) done();
-  else if (journal === null) state.close(done);
-  else journal.close(() => state.close(done));
+  const closeState = (durable: Position | null): void => (state === null ? done() : state.close(durable, done));
+  if (journal === null) closeState(null);
+  else journal.close(() => closeState(journal.durable.segment === 0 ? null : journal.durable));
 }
 
 const NOTHING: Recovered = {
