@@ -20,10 +20,9 @@ import type { Zxid } from '../base/zxid.ts';
 import { Code, OpCode } from '../wire/codes.ts';
 import type { Acl, MultiResult, Result } from '../wire/types.ts';
 import { OPEN_ACL, READ_ACL, isOpenAcl } from './acl.ts';
-import { ChildSet } from './child-set.ts';
 import { hashAcl, sessionDigest, znodeDigest } from './digest.ts';
 import { PathIndex } from './path-index.ts';
-import { CONFIG_PATH, baseName, parentOf } from './path.ts';
+import { CONFIG_PATH, parentOf } from './path.ts';
 import { SessionTable } from './session-table.ts';
 import { badEntry, decodeSession, decodeZnode, encodeSession, encodeZnode, sessionIdOfKey, sessionKey, znodeKey } from './state-entry.ts';
 import type {
@@ -220,7 +219,7 @@ export class DataTree {
 
   #remove(node: Znode, zxid: Zxid): void {
     const { path, acl } = node;
-    const parent = this.get(parentOf(path)) as Znode;
+    const parent = node.parent as Znode;
     this.#uproot(node);
     if (zxid > parent.pzxid) parent.pzxid = zxid;
     this.#deletedPaths.add(path);
@@ -348,10 +347,10 @@ export class DataTree {
     }
     for (const node of this.#index) {
       const { path } = node;
-      if (node !== this.#root) {
+      if (node.parent === null && node !== this.#root) {
         const parent = this.get(parentOf(path));
         if (parent === undefined) throw badEntry(znodeKey(path), 'its parent is missing');
-        (parent.children ??= new ChildSet()).add(baseName(path));
+        node.link(parent);
       }
       if (node.kind === 'ephemeral') {
         const session = this.sessions.get(node.ephemeralOwner);
@@ -391,13 +390,13 @@ export class DataTree {
 
   #plant(path: string): Znode {
     const node = this.#shelve(path);
-    if (path !== '/') ((this.get(parentOf(path)) as Znode).children ??= new ChildSet()).add(baseName(path));
+    if (path !== '/') node.link(this.get(parentOf(path)) as Znode);
     return node;
   }
 
   #uproot(node: Znode): void {
     const { path } = node;
-    (this.get(parentOf(path)) as Znode).children?.delete(baseName(path));
+    node.unlink();
     this.#index.delete(node);
     this.#dataSize -= path.length + node.dataLength;
     this.#digest = (this.#digest - node.digest) | 0;

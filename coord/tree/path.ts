@@ -32,10 +32,6 @@ export function baseName(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);
 }
 
-export function childPath(parent: string, name: string): string {
-  return parent === '/' ? `/${name}` : `${parent}/${name}`;
-}
-
 /** Paths that no client may delete. */
 export function isProtectedPath(path: string): boolean {
   return path === '/' || path === '/zookeeper' || path === '/zookeeper/quota' || path === CONFIG_PATH;

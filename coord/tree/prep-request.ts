@@ -10,8 +10,8 @@
  *   one is in the tree, never before.
  * - Once a closeSession is outstanding nothing is prepared for that session, so no ephemeral outlives it.
  *
- * Data and ACLs in the txns it returns are the request's own, data a view into whatever the request's is: encode or copy the txn before that
- * buffer is used again.
+ * Data in the txns it returns are the request's, a view into whatever buffer that came in. Add the txn to its group at once; once the group is
+ * finished, data are views into the group's bytes (TxnGroupEncoder.finish).
  *
  * Source: PrepRequestProcessor; ZOOKEEPER-1208, 1624, 2052, 2623, 3496, 4743. Left to others: authentication, which requests reach the leader
  * at all (deleteContainer is prepared for session 0 only), quotas.

@@ -12,9 +12,7 @@
 import { Code, OpCode, Perms } from '../wire/codes.ts';
 import type { AuthId, ClientRequest, MultiResult, Result, Stat } from '../wire/types.ts';
 import { checkAcl, maskDigests } from './acl.ts';
-import type { ChildSet } from './child-set.ts';
 import type { DataTree } from './data-tree.ts';
-import { childPath } from './path.ts';
 import type { Znode } from './znode.ts';
 
 export interface ReadResult {
@@ -66,9 +64,9 @@ function readNode(
 ): Result {
   switch (op) {
     case OpCode.getChildren:
-      return { kind: 'children', children: node.children ?? NO_CHILDREN, count: node.numChildren };
+      return { kind: 'children', children: node.names, count: node.numChildren };
     case OpCode.getChildren2:
-      return { kind: 'childrenStat', children: node.children ?? NO_CHILDREN, count: node.numChildren, stat: node };
+      return { kind: 'childrenStat', children: node.names, count: node.numChildren, stat: node };
     case OpCode.getACL:
       return { kind: 'acl', acl: checkAcl(node.acl, Perms.ADMIN, ids) ? node.acl : maskDigests(node.acl), stat: node };
     case OpCode.getAllChildrenNumber:
@@ -101,10 +99,8 @@ function countBelow(tree: DataTree, top: Znode): number {
   let count = 0;
   const open: Znode[] = [top];
   for (let node = open.pop(); node !== undefined; node = open.pop()) {
-    const { children, path } = node;
-    if (children === null) continue;
-    count += (children as ChildSet).size;
-    for (const name of children) open.push(tree.get(childPath(path, name)) as Znode);
+    count += node.numChildren;
+    for (const child of node.children()) if (child.numChildren > 0) open.push(child);
   }
   return count;
 }
@@ -121,7 +117,6 @@ function done(result: Result): ReadResult {
   return shared;
 }
 
-const NO_CHILDREN: Iterable<string> = [];
 const NO_STAT = null as unknown as Stat;
 const shared: { err: number; result: Result | null } = { err: 0, result: null };
 const dataResult: { kind: 'data'; data: Uint8Array | null; stat: Stat } = { kind: 'data', data: null, stat: NO_STAT };

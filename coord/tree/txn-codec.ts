@@ -15,7 +15,7 @@ import { DreyError } from '../base/errors.ts';
 import type { Zxid } from '../base/zxid.ts';
 import type { Acl } from '../wire/types.ts';
 import { OPEN_ACL, isOpenAcl } from './acl.ts';
-import type { CreateTxn, MultiOpTxn, Txn, TxnHeader } from './txn.ts';
+import type { CreateTxn, MultiOpTxn, SetDataTxn, Txn, TxnHeader } from './txn.ts';
 
 export class TxnGroupEncoder {
   #bytes: Buffer = Buffer.allocUnsafeSlow(64 * 1024);
@@ -24,6 +24,9 @@ export class TxnGroupEncoder {
   #count = 0;
   #firstZxid: Zxid = 0;
   #timeMs = Number.NaN;
+  /** Txns with data, and where it lies. */
+  #carriers: (CreateTxn | SetDataTxn)[] = [];
+  #dataAt: number[] = [];
 
   /** Starts a group; what was added and not finished is forgotten. */
   begin(firstZxid: Zxid): void {
@@ -31,6 +34,8 @@ export class TxnGroupEncoder {
     this.#at = 0;
     this.#count = 0;
     this.#timeMs = Number.NaN;
+    this.#carriers.length = 0;
+    this.#dataAt.length = 0;
   }
 
   get count(): number {
@@ -61,10 +66,20 @@ export class TxnGroupEncoder {
     this.#count++;
   }
 
-  /** The group's bytes. The encoder may be used again at once. */
+  /**
+   * The group's bytes. The data of the txns that were added now are views into them: until here they may have been views into a receive buffer,
+   * which is soon used for something else, and the leader applies these very txns later. The encoder may be used again at once.
+   */
   finish(): Uint8Array {
     const out = Buffer.allocUnsafeSlow(this.#at);
     this.#bytes.copy(out, 0, 0, this.#at);
+    for (let i = 0; i < this.#carriers.length; i++) {
+      const txn = this.#carriers[i] as { data: Uint8Array };
+      const at = this.#dataAt[i] as number;
+      txn.data = new Uint8Array(out.buffer, out.byteOffset + at, txn.data.length);
+    }
+    this.#carriers.length = 0;
+    this.#dataAt.length = 0;
     return out;
   }
 
@@ -73,11 +88,13 @@ export class TxnGroupEncoder {
       case 'setData':
         this.#string(txn.path);
         this.#data(txn.data);
+        if (txn.data !== null) this.#carry(txn, txn.data.length);
         this.#int32(txn.version);
         return;
       case 'create':
         this.#string(txn.path);
         this.#data(txn.data);
+        if (txn.data !== null) this.#carry(txn, txn.data.length);
         this.#acl(txn.acl);
         this.#reserve(16);
         this.#bytes[this.#at++] = KINDS.indexOf(txn.kind) | (txn.withStat ? WITH_STAT : 0);
@@ -124,6 +141,11 @@ export class TxnGroupEncoder {
         for (const err of txn.errs) this.#int32(err);
         return;
     }
+  }
+
+  #carry(txn: CreateTxn | SetDataTxn, length: number): void {
+    this.#carriers.push(txn);
+    this.#dataAt.push(this.#at - length);
   }
 
   #reserve(n: number): void {

@@ -13,7 +13,6 @@ import type { Acl, Stat } from '../wire/types.ts';
 import { OPEN_ACL } from './acl.ts';
 import { ByteStore, SMALL_MAX } from './byte-store.ts';
 import type { ChangeRecord } from './change-record.ts';
-import type { ChildSet } from './child-set.ts';
 import { OPEN_ACL_HASH, hashBytes } from './digest.ts';
 
 export type ZnodeKind = 'persistent' | 'ephemeral' | 'container' | 'ttl';
@@ -22,33 +21,33 @@ export class Znode implements Stat {
   readonly path: string;
   /** Interned by the tree. */
   acl: readonly Acl[] = OPEN_ACL;
-  /** null: never had a child. */
-  children: ChildSet | null = null;
+  /** null: the root; or not linked yet. */
+  parent: Znode | null = null;
   ephemeralOwner = 0n;
-  alive = true;
   /** What the leader's PrepRequest has outstanding for it; written by that one alone. */
   change: ChangeRecord | null = null;
   /** Data beyond SMALL_MAX, or the view of small data that was last handed out. */
   #shown: Uint8Array | null = null;
-  readonly #store: ZnodeStore;
-  readonly #f64: Float64Array;
-  readonly #i32: Int32Array;
-  readonly #slot: number;
+  /** Children are a ring, oldest to youngest: no rehash however many, and nothing to allocate for one. */
+  #youngest: Znode | null = null;
+  #younger: Znode = this;
+  #older: Znode = this;
+  readonly #page: Page;
+  /** RELEASED: the znode is gone. */
+  #slot: number;
 
   constructor(path: string, store: ZnodeStore) {
     this.path = path;
-    this.#store = store;
-    const slot = store.takeSlot();
-    this.#slot = slot;
-    const page = store.pageOf(slot);
-    this.#f64 = page.f64;
-    this.#i32 = page.i32;
+    this.#slot = store.takeSlot();
+    this.#page = store.pageOf(this.#slot);
     this.#f64.fill(0, this.#f, this.#f + F64S);
     this.#i32.fill(0, this.#i, this.#i + I32S);
     this.#i32[this.#i + DATA_LENGTH] = NULL_DATA;
     this.#i32[this.#i + ACL_HASH] = OPEN_ACL_HASH;
   }
 
+  get #f64(): Float64Array { return this.#page.f64; }
+  get #i32(): Int32Array { return this.#page.i32; }
   get #f(): number { return (this.#slot & (PAGE - 1)) * F64S; }
   get #i(): number { return (this.#slot & (PAGE - 1)) * I32S; }
   get czxid(): Zxid { return this.#f64[this.#f + CZXID] as number; }
@@ -81,8 +80,54 @@ export class Znode implements Stat {
   set kind(value: ZnodeKind) { this.#i32[this.#i + KIND] = KINDS.indexOf(value); }
   get dataHash(): number { return this.#i32[this.#i + DATA_HASH] as number; }
 
-  get numChildren(): number {
-    return this.children === null ? 0 : this.children.size;
+  get numChildren(): number { return this.#i32[this.#i + NUM_CHILDREN] as number; }
+
+  get alive(): boolean {
+    return this.#slot !== RELEASED;
+  }
+
+  *children(): IterableIterator<Znode> {
+    const last = this.#youngest;
+    if (last === null) return;
+    for (let child = last.#younger; ; child = child.#younger) {
+      yield child;
+      if (child === last) return;
+    }
+  }
+
+  /** The children's names; may be gone through more than once. */
+  get names(): Iterable<string> {
+    return { [Symbol.iterator]: () => this.#eachName() };
+  }
+
+  *#eachName(): IterableIterator<string> {
+    const from = this.path === '/' ? 1 : this.path.length + 1;
+    for (const child of this.children()) yield child.path.slice(from);
+  }
+
+  /** Below its parent, as the youngest. */
+  link(parent: Znode): void {
+    const youngest = parent.#youngest;
+    if (youngest !== null) {
+      this.#older = youngest;
+      this.#younger = youngest.#younger;
+      youngest.#younger.#older = this;
+      youngest.#younger = this;
+    }
+    parent.#youngest = this;
+    parent.#i32[parent.#i + NUM_CHILDREN] = parent.numChildren + 1;
+    this.parent = parent;
+  }
+
+  unlink(): void {
+    const parent = this.parent as Znode;
+    if (parent.#youngest === this) parent.#youngest = this.#older === this ? null : this.#older;
+    this.#older.#younger = this.#younger;
+    this.#younger.#older = this.#older;
+    this.#older = this;
+    this.#younger = this;
+    parent.#i32[parent.#i + NUM_CHILDREN] = parent.numChildren - 1;
+    this.parent = null;
   }
 
   get cversion(): number {
@@ -97,12 +142,12 @@ export class Znode implements Stat {
   get data(): Uint8Array | null {
     const length = this.#i32[this.#i + DATA_LENGTH] as number;
     if (length === NULL_DATA) return null;
-    return (this.#shown ??= this.#store.bytes.view(this.#i32[this.#i + DATA_BLOCK] as number, length));
+    return (this.#shown ??= this.#page.store.bytes.view(this.#i32[this.#i + DATA_BLOCK] as number, length));
   }
 
   /** Copies. */
   setData(data: Uint8Array | null): void {
-    const bytes = this.#store.bytes;
+    const bytes = this.#page.store.bytes;
     const i32 = this.#i32;
     const i = this.#i;
     const before = i32[i + DATA_LENGTH] as number;
@@ -128,10 +173,10 @@ export class Znode implements Stat {
   /** The end of the handle: its slot and its block go back. */
   release(): void {
     const length = this.#i32[this.#i + DATA_LENGTH] as number;
-    if (isSmall(length)) this.#store.bytes.free(this.#i32[this.#i + DATA_BLOCK] as number, length);
+    if (isSmall(length)) this.#page.store.bytes.free(this.#i32[this.#i + DATA_BLOCK] as number, length);
     this.#shown = null;
-    this.alive = false;
-    this.#store.giveSlot(this.#slot);
+    this.#page.store.giveSlot(this.#slot);
+    this.#slot = RELEASED;
   }
 }
 
@@ -146,7 +191,7 @@ export class ZnodeStore {
     const reused = this.#free.pop();
     if (reused !== undefined) return reused;
     if (this.#next === this.#pages.length * PAGE) {
-      this.#pages.push({ f64: new Float64Array(PAGE * F64S), i32: new Int32Array(PAGE * I32S) });
+      this.#pages.push({ store: this, f64: new Float64Array(PAGE * F64S), i32: new Int32Array(PAGE * I32S) });
     }
     return this.#next++;
   }
@@ -194,6 +239,7 @@ function isSmall(length: number): boolean {
 }
 
 interface Page {
+  readonly store: ZnodeStore;
   readonly f64: Float64Array;
   readonly i32: Int32Array;
 }
@@ -201,6 +247,8 @@ interface Page {
 export const KINDS: readonly ZnodeKind[] = ['persistent', 'ephemeral', 'container', 'ttl'];
 /** dataLength of null data. */
 const NULL_DATA = -1;
+/** Slot of a znode that is gone. */
+const RELEASED = -1;
 const PAGE = 1024;
 const CZXID = 0;
 const MZXID = 1;
@@ -220,4 +268,5 @@ const PATH_HASH = 7;
 const DIGEST = 8;
 const KIND = 9;
 const DIRTY = 10;
-const I32S = 11;
+const NUM_CHILDREN = 11;
+const I32S = 12;

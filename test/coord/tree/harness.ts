@@ -85,7 +85,7 @@ export function dump(tree: DataTree): string[] {
       path, node.kind, node.czxid, node.mzxid, node.pzxid, node.ctime, node.mtime, node.version, node.cversion, node.aversion,
       node.ephemeralOwner, node.ttlMs, node.data === null ? 'null' : Buffer.from(node.data).toString('hex'), JSON.stringify(node.acl),
     ].join(' '));
-    for (const name of [...(node.children ?? [])].sort()) visit(path === '/' ? `/${name}` : `${path}/${name}`);
+    for (const name of [...node.names].sort()) visit(path === '/' ? `/${name}` : `${path}/${name}`);
   };
   visit('/');
   for (const [id, session] of [...tree.sessions].sort((a, b) => (a[0] < b[0] ? -1 : 1))) {
