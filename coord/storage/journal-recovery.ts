@@ -27,7 +27,7 @@ import {
   decodeHardState, decodeHead, isBefore, KIND_GROUP, KIND_HARD_STATE, KIND_HEAD, KIND_MARK, KIND_TRUNCATE, NOWHERE, type JournalRecord,
   type Position,
 } from './journal-record.ts';
-import { segmentName, type Segment } from './journal-segment.ts';
+import { isEmpty, segmentName, type Segment } from './journal-segment.ts';
 
 /** What a failed write may take with it beside its own range. */
 const PAGE_BYTES = 4096;
@@ -139,7 +139,7 @@ function findChain(segments: readonly Segment[], problems: string[]): { chain: S
       problems.push(`the journal's segment ${segmentName(number - 1)} is missing`);
     }
   }
-  const headless = segments.slice(newest + 1).filter((segment) => segment.end > 0 || !segment.restIsZero);
+  const headless = segments.slice(newest + 1).filter((segment) => !isEmpty(segment));
   const chain: Segment[] = [];
   for (let at = newest; at >= 0; ) {
     const segment = segments[at] as Segment;

@@ -53,6 +53,11 @@ export function parseSegment(number: number, content: Uint8Array): Segment {
   };
 }
 
+/** Made ahead and never written. */
+export function isEmpty(segment: Segment): boolean {
+  return segment.end === 0 && segment.restIsZero;
+}
+
 /** Records begin at multiples of 8 and name their own place, so they can be found again behind any damage. */
 function soundRecordsAfter(bytes: Buffer, from: number, number: number): JournalRecord[] {
   const found: JournalRecord[] = [];

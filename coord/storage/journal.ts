@@ -22,7 +22,7 @@ import {
   encodeHardState, encodeHead, HEAD_RECORD_BYTES, isBefore, KIND_GROUP, KIND_HARD_STATE, KIND_HEAD, KIND_MARK, KIND_TRUNCATE, NOWHERE,
   recordBytes, type JournalRecord, type Position,
 } from './journal-record.ts';
-import { parseSegment, segmentName, segmentNumber, type Segment } from './journal-segment.ts';
+import { isEmpty, parseSegment, segmentName, segmentNumber, type Segment } from './journal-segment.ts';
 import { JournalReader } from './journal-reader.ts';
 import { JournalWrite } from './journal-write.ts';
 import { SpareSegment } from './spare-segment.ts';
@@ -73,6 +73,7 @@ interface OpenSegment {
 
 export class Journal {
   readonly #files: JournalFiles;
+  readonly #segmentBytes: number;
   readonly #spare: SpareSegment;
   readonly #reader: JournalReader;
   #segment: OpenSegment | null = null;
@@ -105,6 +106,7 @@ export class Journal {
 
   constructor(files: JournalFiles, segmentBytes: number) {
     this.#files = files;
+    this.#segmentBytes = segmentBytes;
     this.#spare = new SpareSegment(files, segmentBytes, () => {
       this.#pump();
       this.#maybeClosed();
@@ -171,8 +173,8 @@ export class Journal {
     const live = new Set(recovery.live.map(({ number }) => number));
     this.#garbage = segments.map(({ number }) => number).filter((number) => !live.has(number));
     const bytes = recovery.rewrite.reduce((sum, { body }) => sum + recordBytes(body.length), HEAD_RECORD_BYTES);
-    this.#spare.make((segments.at(-1)?.number ?? 0) + 1, bytes, (error) => {
-      if (error !== null) return done(error);
+    const begin = (error: Error | null): void => {
+      if (error !== null) return done(diskError(error, 'begin a segment of the journal'));
       this.#takeSpare(resumeAt, recovery.resumeZxid);
       this.#writeHeadLast(resumeAt, recovery.resumeZxid, (write) => {
         for (const record of recovery.rewrite) {
@@ -183,7 +185,12 @@ export class Journal {
         if (failed === null) this.#removeGarbage();
         done(failed);
       });
-    });
+    };
+    const newest = segments.at(-1);
+    if (newest !== undefined && isEmpty(newest) && newest.size >= bytes && newest.size >= this.#segmentBytes) {
+      this.#garbage.pop();
+      this.#spare.adopt(newest.number, newest.size, begin);
+    } else this.#spare.make((newest?.number ?? 0) + 1, bytes, begin);
   }
 
   /** `done` is called when all of `ops` are durable, and in the order of the calls. */
@@ -382,7 +389,7 @@ export class Journal {
 
   #waitForSpare(bytes: number): false {
     this.#spare.make(null, bytes, (error) => {
-      if (error !== null) this.#fail(error, 'make room for');
+      if (error !== null) this.#fail(error, 'continue');
     });
     return false;
   }
@@ -482,9 +489,7 @@ export class Journal {
 
   #fail(error: Error, doing: string): void {
     if (this.#dead !== null) return;
-    const code = isNoRoom(error) ? 'COORD_NO_ROOM' : 'COORD_DISK_FAILED';
-    const name = segmentName((this.#segment as OpenSegment).number);
-    this.#dead = new DreyError(code, `could not ${doing} the journal's segment ${name}: ${error.message}`, { retryable: true, cause: error });
+    this.#dead = diskError(error, `${doing} the journal's segment ${segmentName((this.#segment as OpenSegment).number)}`);
     const dones = [...this.#inFlight.flatMap((write) => write.dones), ...this.#queue.map((append) => append.done)];
     this.#inFlight.length = 0;
     this.#queue.length = 0;
@@ -511,8 +516,10 @@ export class Journal {
 
 const EMPTY = new Uint8Array(0);
 
-export function isNoRoom(error: Error): boolean {
-  return (error as { code?: unknown }).code === 'ENOSPC' || (error as { code?: unknown }).code === 'EDQUOT';
+function diskError(error: Error, doing: string): DreyError {
+  const { code } = error as { code?: unknown };
+  const full = code === 'ENOSPC' || code === 'EDQUOT';
+  return new DreyError(full ? 'COORD_NO_ROOM' : 'COORD_DISK_FAILED', `could not ${doing}: ${error.message}`, { retryable: true, cause: error });
 }
 
 /** As the ZAB core knows it. */

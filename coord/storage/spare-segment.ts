@@ -61,6 +61,14 @@ export class SpareSegment {
     if (!this.#busy) this.#begin();
   }
 
+  /** Takes an empty file of an earlier life as it is: on a full disk there may be no room for another. */
+  adopt(number: number, size: number, waiting: Callback): void {
+    this.#busy = true;
+    this.#number = number;
+    this.#waiting = waiting;
+    this.#open(number, size);
+  }
+
   retry(): void {
     if (!this.#busy && this.#ready === null) this.#begin();
   }
@@ -84,29 +92,28 @@ export class SpareSegment {
     const number = this.#number;
     const size = this.#wanted <= this.#segmentBytes ? this.#segmentBytes : roundUp(this.#wanted);
     const name = segmentName(number);
-    const end = (error: Error | null): void => {
-      this.#busy = false;
-      this.#failed = error;
-      const waiting = this.#waiting;
-      this.#waiting = null;
-      if (error === null && this.#ready !== null && this.#ready.size < this.#wanted) {
-        this.#waiting = waiting;
-        return this.#begin();
-      }
-      waiting?.(error);
-      this.#changed();
-    };
     this.#files.create(name, size, (error) => {
-      if (error !== null) {
-        // Half a file would only take up room; whether it existed does not matter.
-        this.#files.remove(name, () => end(error));
-        return;
-      }
-      this.#files.open(name, (openError, file) => {
-        if (openError === null) this.#ready = { number, size, file };
-        end(openError);
-      });
+      if (error === null) this.#open(number, size);
+      // Half a file would only take up room; whether it existed does not matter.
+      else this.#files.remove(name, () => this.#end(error));
     });
+  }
+
+  #open(number: number, size: number): void {
+    this.#files.open(segmentName(number), (error, file) => {
+      if (error === null) this.#ready = { number, size, file };
+      this.#end(error);
+    });
+  }
+
+  #end(error: Error | null): void {
+    this.#busy = false;
+    this.#failed = error;
+    if (error === null && this.#ready !== null && this.#ready.size < this.#wanted) return this.#begin();
+    const waiting = this.#waiting;
+    this.#waiting = null;
+    waiting?.(error);
+    this.#changed();
   }
 }
 
