@@ -547,7 +547,7 @@ export function clientSuite(test: TestFn, start: StartEnsemble): void {
         waiting.get(entry)?.();
         waiting.delete(entry);
       };
-      const client = await open(ensemble.connectString, { sessionTimeoutMs: 4000, pingIntervalMs: 100, silenceTimeoutMs: 300, renew: true });
+      const client = await open(ensemble.connectString, { sessionTimeoutMs: 4000, pingIntervalMs: 300, silenceTimeoutMs: 1000, renew: true });
       const epochs: number[] = [];
       const election = new LeaderElection(client, '/election', {
         onElected: ({ epoch }) => {
@@ -642,7 +642,7 @@ export function clientSuite(test: TestFn, start: StartEnsemble): void {
 }
 
 /** Notices at once that its connection is no longer served. */
-const attentive: ConnectOptions = { pingIntervalMs: 50, silenceTimeoutMs: 500 };
+const attentive: ConnectOptions = { pingIntervalMs: 200, silenceTimeoutMs: 2000 };
 
 async function until(condition: () => Promise<boolean>): Promise<true> {
   while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 10));
