@@ -365,10 +365,21 @@ export async function openProducer(connection: KafkaConnection): Promise<Produce
     maxInFlightRequests: 1,
     allowAutoTopicCreation: false,
     createPartitioner: kafkajs.Partitioners.DefaultPartitioner,
-    retry: { retries: 8, initialRetryTime: 100, maxRetryTime: 5000 },
+    retry: { retries: 5, initialRetryTime: 100, maxRetryTime: 1000 },
   });
   await producer.connect();
   return producer;
+}
+
+/**
+ * Chooses partitions as the Java client does: by murmur2 of the key, in turn without one. kafkajs would choose again at each retry, and
+ * where a send to one of several brokers has failed, records without a key would then be lost or written twice.
+ */
+export function partitioner(topic: string, partitions: readonly number[]): (key: string | null) => number {
+  const byKey = internals().kafkajs.Partitioners.DefaultPartitioner();
+  const partitionMetadata = partitions.map((partitionId) => ({ partitionId, leader: 0, isr: [], replicas: [], partitionErrorCode: 0 }));
+  let turn = Math.floor(Math.random() * partitions.length);
+  return (key) => (key === null ? (partitions[turn++ % partitions.length] as number) : byKey({ topic, partitionMetadata, message: { key, value: null } }));
 }
 
 /** Makes the topics that are not there yet. For demos and tests; in production topics are somebody's own affair. */

@@ -29,7 +29,7 @@ export interface KafkaRecord<V> {
 export function decodeValue(format: KafkaFormat, value: Buffer, where: () => string): unknown {
   if (format === 'string') return value.toString('utf8');
   // A copy: a view would keep the whole fetched answer in memory.
-  if (format === 'bytes') return Uint8Array.prototype.slice.call(value);
+  if (format === 'bytes') return new Uint8Array(value);
   try {
     return JSON.parse(value.toString('utf8'));
   } catch (error) {

@@ -7,14 +7,17 @@ import type { Message, Producer } from 'kafkajs';
 import { DreyError } from '../../coord/base/errors.ts';
 import type { Json } from '../../orchestrator/api/source.ts';
 import type { Sink, SinkWriter } from '../../orchestrator/api/sink.ts';
-import { KafkaClient, openProducer, type KafkaConnection } from './client.ts';
+import { KafkaClient, openProducer, partitioner, type KafkaConnection } from './client.ts';
 import { encodeValue, type KafkaFormat } from './format.ts';
 
 export interface KafkaSinkOptions<T> extends KafkaConnection {
   readonly topic: string;
   /** How values are written; 'string' without it. */
   readonly format?: KafkaFormat;
-  /** Records with equal keys go to the same partition (by murmur2, as the Java client's do). Without it they are spread. */
+  /**
+   * Records with equal keys go to the same partition (by murmur2, as the Java client's do). Without it they are spread. Partitions are those
+   * that the topic has when the task starts.
+   */
   readonly key?: (value: T) => string | null;
   /** Event time of a value in ms since 1970; the time of sending without it. */
   readonly timestampOf?: (value: T) => number;
@@ -24,6 +27,10 @@ export interface KafkaSinkOptions<T> extends KafkaConnection {
 const SEND_BYTES_MAX = 512 * 1024;
 /** Waiting for the send in flight. */
 const QUEUED_BYTES_MAX = 1024 * 1024;
+/** A broker that is away for longer fails the task. */
+const UNAVAILABLE_MS_MAX = 30_000;
+const BACKOFF_MS_MIN = 100;
+const BACKOFF_MS_MAX = 1000;
 /** What kafkajs adds to a record, roughly. */
 const RECORD_OVERHEAD_BYTES = 32;
 
@@ -35,13 +42,14 @@ export function kafkaSink<T>(options: KafkaSinkOptions<T>): Sink<T> {
     guarantee: 'at-least-once',
     createWriter: async () => {
       const client = new KafkaClient(options);
+      let partitions: number[];
       try {
-        await client.leaders(topic);
+        partitions = [...(await client.leaders(topic)).keys()];
       } finally {
         await client.close();
       }
       try {
-        return new KafkaWriter<T>(options, await openProducer(options));
+        return new KafkaWriter<T>(options, partitioner(topic, partitions), await openProducer(options));
       } catch (error) {
         throw sendError(topic, error);
       }
@@ -56,6 +64,7 @@ interface Queued {
 
 class KafkaWriter<T> implements SinkWriter<T> {
   readonly #options: KafkaSinkOptions<T>;
+  readonly #partitionOf: (key: string | null) => number;
   readonly #producer: Producer;
   #queue: Queued[] = [];
   #queuedBytes = 0;
@@ -65,8 +74,9 @@ class KafkaWriter<T> implements SinkWriter<T> {
   #sending: Promise<void> = Promise.resolve();
   #failure: DreyError | null = null;
 
-  constructor(options: KafkaSinkOptions<T>, producer: Producer) {
+  constructor(options: KafkaSinkOptions<T>, partitionOf: (key: string | null) => number, producer: Producer) {
     this.#options = options;
+    this.#partitionOf = partitionOf;
     this.#producer = producer;
   }
 
@@ -97,7 +107,7 @@ class KafkaWriter<T> implements SinkWriter<T> {
     const encoded = encodeValue(format ?? 'string', value);
     const recordKey = key?.(value) ?? null;
     const bytes = Buffer.byteLength(encoded) + (recordKey === null ? 0 : Buffer.byteLength(recordKey)) + RECORD_OVERHEAD_BYTES;
-    this.#queue.push({ bytes, message: { key: recordKey, value: encoded, ...(timestampOf ? { timestamp: String(timestampOf(value)) } : {}) } });
+    this.#queue.push({ bytes, message: { key: recordKey, value: encoded, partition: this.#partitionOf(recordKey), ...(timestampOf ? { timestamp: String(timestampOf(value)) } : {}) } });
     this.#queuedBytes += bytes;
   }
 
@@ -122,11 +132,24 @@ class KafkaWriter<T> implements SinkWriter<T> {
     this.#pump = null;
   }
 
+  /**
+   * kafkajs gives up early on a broker that is restarting. Sending the same records to the same partitions again is what it does itself: the
+   * sequence numbers stand as they were, and the broker drops what it has already.
+   */
   async #send(messages: Message[]): Promise<void> {
-    try {
-      await this.#producer.send({ topic: this.#options.topic, acks: -1, messages });
-    } catch (error) {
-      this.#failure ??= sendError(this.#options.topic, error);
+    let failingSinceMs: number | null = null;
+    for (let backoffMs = BACKOFF_MS_MIN; this.#failure === null; backoffMs = Math.min(2 * backoffMs, BACKOFF_MS_MAX)) {
+      try {
+        await this.#producer.send({ topic: this.#options.topic, acks: -1, messages });
+        return;
+      } catch (error) {
+        const nowMs = performance.now();
+        failingSinceMs ??= nowMs;
+        const failure = sendError(this.#options.topic, error);
+        const again = failure.retryable && !isLostProducer(error) && nowMs - failingSinceMs < UNAVAILABLE_MS_MAX;
+        if (!again) this.#failure ??= failure;
+        else await new Promise((resolve) => setTimeout(resolve, backoffMs));
+      }
     }
   }
 
@@ -141,8 +164,19 @@ class KafkaWriter<T> implements SinkWriter<T> {
 
 const hopeless = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE', 'TOPIC_AUTHORIZATION_FAILED', 'CLUSTER_AUTHORIZATION_FAILED', 'INVALID_TOPIC_EXCEPTION', 'UNSUPPORTED_FOR_MESSAGE_FORMAT', 'INVALID_TIMESTAMP']);
 
+/** The broker has forgotten this producer or taken another for it: only a new one can go on, and the task's restart brings one. */
+const lostProducer = new Set(['OUT_OF_ORDER_SEQUENCE_NUMBER', 'UNKNOWN_PRODUCER_ID', 'INVALID_PRODUCER_EPOCH', 'PRODUCER_FENCED']);
+
+function isLostProducer(error: unknown): boolean {
+  return lostProducer.has(kafkaType(error) ?? '');
+}
+
 function sendError(topic: string, error: unknown): DreyError {
-  let type: string | undefined;
-  for (let e = error as { type?: string; cause?: unknown } | undefined; e !== undefined; e = e.cause as typeof e) type ??= e.type;
-  return new DreyError('KAFKA_SEND_FAILED', `kafka(${topic}): ${(error as Error).message}`, { retryable: type === undefined || !hopeless.has(type), cause: error });
+  return new DreyError('KAFKA_SEND_FAILED', `kafka(${topic}): ${(error as Error).message}`, { retryable: !hopeless.has(kafkaType(error) ?? ''), cause: error });
+}
+
+/** Kafka's name of the error, which kafkajs may have wrapped. */
+function kafkaType(error: unknown): string | undefined {
+  for (let at = error as { type?: string; cause?: unknown } | undefined; at !== undefined; at = at.cause as typeof at) if (at.type !== undefined) return at.type;
+  return undefined;
 }

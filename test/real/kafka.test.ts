@@ -147,7 +147,7 @@ real('aborted transactions and control records are not seen, open ones are waite
   t.deepEqual(values.get(`${topic}-0`), expected);
 
   // From every offset: an aborted transaction that began before it stays unseen.
-  const { split, position } = positions.at(-1) as { split: SourceSplit; position: { offset: number; end: number } };
+  const { split, position } = positions.at(-1) as unknown as { split: SourceSplit; position: { offset: number; end: number } };
   const recordSource = kafkaRecordSource({ brokers: [kafka.bootstrap], topic, bounded: true });
   const all = (await drain(recordSource, { splits: [{ split, position: undefined }] })).values.get(split.id) ?? [];
   for (let offset = 0; offset <= position.end; offset++) {
@@ -161,6 +161,7 @@ real('a position that the log no longer has is an error with the offsets', async
   const { client, admin, kafka } = t.context;
   const topic = await newTopic(admin, 1);
   await produce(client, topic, numbers(0, 10).map((value) => ({ value })));
+  await admin.fetchTopicOffsets(topic);
   await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '5' }] });
   const source = kafkaSource({ brokers: [kafka.bootstrap], topic });
   const splits = await source.discoverSplits();
@@ -265,7 +266,7 @@ real('what the sink has prepared is on the broker; keys keep their order', async
   }
   t.is(records.find(({ value }) => (value as { n: number }).n === 42)?.timestamp, 1_700_000_000_042);
   const tooLarge = await sink.createWriter(sinkContext());
-  await tooLarge.write([{ k: 'x'.repeat(2_000_000), n: 0 }]);
+  await tooLarge.write([{ k: 'k', n: 0, pad: 'x'.repeat(2_000_000) } as { k: string; n: number }]);
   const error = await failure(tooLarge.prepareCommit(1));
   t.is(error.code, 'KAFKA_SEND_FAILED');
   t.false(error.retryable);

@@ -1,5 +1,5 @@
 /** A Java server as a child process: log to a file, readiness by asking it, an end that is certain. */
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 
@@ -11,6 +11,9 @@ export interface JavaOptions {
   readonly logFile: string;
   readonly jvm?: readonly string[];
 }
+
+/** Where there is setpriv (util-linux), the kernel ends the server when the thread that started it ends, however it ends. */
+const leash = spawnSync('setpriv', ['--pdeathsig', 'KILL', 'true']).status === 0 ? ['setpriv', '--pdeathsig', 'KILL'] : [];
 
 const running = new Set<ChildProcess>();
 process.on('exit', () => {
@@ -26,7 +29,8 @@ export class JavaProcess {
   constructor(options: JavaOptions) {
     this.#options = options;
     const log = openSync(options.logFile, 'a');
-    this.#child = spawn('java', [...(options.jvm ?? []), '-cp', options.classPath, options.main, ...options.args], {
+    const [command, ...args] = [...leash, 'java', ...(options.jvm ?? []), '-cp', options.classPath, options.main, ...options.args] as [string, ...string[]];
+    this.#child = spawn(command, args, {
       cwd: options.cwd,
       stdio: ['ignore', log, log],
     });
