@@ -7,7 +7,6 @@
  *   when a newer one is deployed.
  * Leaves to others: registration and sockets (task-manager-process.ts), what runs where (the job master).
  */
-import { assertNever } from '../../coord/base/assert.ts';
 import { DataPlane } from '../exchange/data-plane.ts';
 import type { ExecutionId, MasterMessage, TaskDeployment, TaskReport, WorkerMessage } from '../rpc/messages.ts';
 import type { Storage } from '../storage/storage.ts';
@@ -104,7 +103,8 @@ export class TaskManager {
         from.send({ type: 'logs', requestId: message.requestId, lines: this.#logs.tail(message.jobId, message.tailLines) });
         return;
       default:
-        assertNever(message);
+        // A master of another release, perhaps: no reason to die.
+        this.#options.log(`a message that is not known here: ${(message satisfies never as MasterMessage).type}`);
     }
   }
 
@@ -134,7 +134,7 @@ export class TaskManager {
 
   /** As drain, for a session that is lost: what these tasks did belongs to others from now on. */
   stopTasks(reason: string): void {
-    const tasks = [...this.#tasks.values()].filter((task) => !task.terminal);
+    const tasks = [...this.#tasks.values()].filter((task) => task.state !== 'CANCELING');
     if (tasks.length > 0) this.#options.log(`${reason}: stopping ${tasks.length} tasks`);
     for (const task of tasks) task.cancel();
   }

@@ -36,6 +36,7 @@ const FLUSH_INTERVAL_MS = 50;
 /** After this time a cancelled task is given up, even if user code still holds it. */
 const CANCEL_GRACE_MS = 10_000;
 
+type Phase = 'busy' | 'backPressured' | 'idle';
 type Outcome = 'FINISHED' | 'CANCELED' | 'FAILED';
 
 export class Task {
@@ -78,8 +79,10 @@ export class Task {
 
   #numRecordsIn = 0;
   #numRecordsOut = 0;
-  #busyMs = 0;
-  #backPressuredMs = 0;
+  /** What the loop does now, and since when; how long it did what since the last takeMetrics. */
+  #phase: Phase = 'idle';
+  #phaseSinceMs = 0;
+  #spentMs: Record<Phase, number> = { busy: 0, backPressured: 0, idle: 0 };
   #measuredMs: number;
 
   constructor(deployment: TaskDeployment, env: TaskEnvironment, onTerminal: () => void) {
@@ -219,6 +222,7 @@ export class Task {
   /** Since the last call. */
   takeMetrics(): TaskMetrics {
     const nowMs = this.#env.nowMs();
+    this.#enter(this.#phase, nowMs);
     const perSecond = 1000 / Math.max(1, nowMs - this.#measuredMs);
     const metrics: TaskMetrics = {
       executionId: this.executionId,
@@ -226,12 +230,11 @@ export class Task {
       numRecordsOut: this.#numRecordsOut,
       numLateRecordsDropped: this.#chain.numLateRecordsDropped,
       currentInputWatermark: this.#source === null ? this.#gate.watermarkMs : this.#emittedWatermarkMs,
-      busyTimeMsPerSecond: Math.min(1000, Math.round(this.#busyMs * perSecond)),
-      backPressuredTimeMsPerSecond: Math.min(1000, Math.round(this.#backPressuredMs * perSecond)),
+      busyTimeMsPerSecond: Math.min(1000, Math.round(this.#spentMs.busy * perSecond)),
+      backPressuredTimeMsPerSecond: Math.min(1000, Math.round(this.#spentMs.backPressured * perSecond)),
       sourceLag: null,
     };
-    this.#busyMs = 0;
-    this.#backPressuredMs = 0;
+    this.#spentMs = { busy: 0, backPressured: 0, idle: 0 };
     this.#measuredMs = nowMs;
     return metrics;
   }
@@ -294,25 +297,33 @@ export class Task {
   // ---------------------------------------------------------------- RUNNING
 
   async #loop(): Promise<void> {
+    this.#flushedMs = this.#env.nowMs();
     while (this.#outcome === null) {
       const pause = this.#env.pause();
       if (pause !== null) await pause;
+      if (this.#outcome !== null) return;
       const startMs = this.#env.nowMs();
       if (this.#writers.some((writer) => writer.blocked)) {
+        this.#enter('backPressured', startMs);
         await this.#wake.wait();
-        this.#backPressuredMs += this.#env.nowMs() - startMs;
         continue;
       }
+      this.#enter('busy', startMs);
       let worked = this.#step(startMs);
       if (typeof worked !== 'boolean') worked = await worked;
-      const endMs = this.#env.nowMs();
-      if (worked) this.#busyMs += endMs - startMs;
-      if (!worked || endMs - this.#flushedMs >= FLUSH_INTERVAL_MS) {
-        this.#flushedMs = endMs;
-        for (const writer of this.#writers) writer.flush();
-      }
-      if (!worked) await this.#wake.wait();
+      if (worked && startMs - this.#flushedMs < FLUSH_INTERVAL_MS) continue;
+      this.#flushedMs = startMs;
+      for (const writer of this.#writers) writer.flush();
+      if (worked) continue;
+      this.#enter('idle', this.#env.nowMs());
+      await this.#wake.wait();
     }
+  }
+
+  #enter(phase: Phase, nowMs: number): void {
+    this.#spentMs[this.#phase] += Math.max(0, nowMs - Math.max(this.#phaseSinceMs, this.#measuredMs));
+    this.#phase = phase;
+    this.#phaseSinceMs = nowMs;
   }
 
   /** One thing; false when there is nothing to do. A promise only where a sink has to be waited for. */

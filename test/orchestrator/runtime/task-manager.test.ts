@@ -1,11 +1,15 @@
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { Prng } from '../../../coord/base/prng.ts';
+import { BATCH_RECORDS_MAX, CHANNEL_CREDITS } from '../../../orchestrator/exchange/limits.ts';
 import type { Checkpoint } from './harness.ts';
 import { committedLines, startWorker, storageIn, submit, temporaryDirectory, TestMaster } from './harness.ts';
 
 const windowed = fileURLToPath(new URL('jobs/windowed.ts', import.meta.url));
+const gated = fileURLToPath(new URL('jobs/gated.ts', import.meta.url));
+const commits = fileURLToPath(new URL('jobs/commits.ts', import.meta.url));
 
 /** What jobs/windowed.ts has to write, counted apart from it. */
 function recount(count: number): string[] {
@@ -193,4 +197,82 @@ test('a bundle or graph that is not what was submitted is refused, and no restar
   const error = master.of('taskState').find(({ report }) => report.state === 'FAILED')?.report.error;
   t.regex(error?.message ?? '', /another graph/);
   t.false(error?.retryable);
+});
+
+test('a sink that takes nothing stops the source, over sockets, too; a checkpoint goes through when it takes again', async (t) => {
+  const dir = await temporaryDirectory(t);
+  const [gate, out] = [join(dir, 'gate'), join(dir, 'out')];
+  const workers = [await startWorker(t, storageIn(dir)), await startWorker(t, storageIn(dir))];
+  const master = new TestMaster(t, 1);
+  for (const worker of workers) await master.connect(worker);
+  await master.deploy(await submit(storageIn(dir), gated, { gate, out }), workers, 1, null);
+  const read = (): number[] => master.of('metrics').flatMap(({ tasks }) => tasks.filter(({ executionId }) => executionId.includes('/in/')).map(({ numRecordsIn }) => numRecordsIn));
+  // Three reports with the same number: it has stopped.
+  await master.until(() => read().length >= 3 && new Set(read().slice(-3)).size === 1);
+  const held = read().at(-1) as number;
+  // Two channels with their credits, what each sink has in hand, and what one batch of the source puts in line behind them.
+  t.true(held > 0 && held <= 2 * CHANNEL_CREDITS * BATCH_RECORDS_MAX + 2 * BATCH_RECORDS_MAX, `${held}`);
+  const metrics = master.of('metrics').findLast(({ tasks }) => tasks.some(({ executionId }) => executionId.includes('/in/')));
+  t.true((metrics?.tasks.find(({ executionId }) => executionId.includes('/in/'))?.backPressuredTimeMsPerSecond ?? 0) > 500);
+  master.trigger(1, { stop: true });
+  await writeFile(gate, '');
+  const { states } = await master.acked(1);
+  master.complete(1);
+  await master.finished();
+  const position = states.find(({ vertexId }) => vertexId === 'in')?.splits['lane-0']?.position;
+  const lines = (await committedLines(out)).map(Number).sort((a, b) => a - b);
+  t.deepEqual(lines, Array.from({ length: position as number }, (_, i) => i));
+});
+
+test('state that cannot be stored declines the checkpoint, and the next one goes through', async (t) => {
+  const dir = await temporaryDirectory(t);
+  const out = join(dir, 'out');
+  const worker = await startWorker(t, storageIn(dir));
+  const master = new TestMaster(t, 1);
+  await master.connect(worker);
+  await master.deploy(await submit(storageIn(dir), windowed, { out, count: '3000', rate: '500' }), [worker], 1, null);
+  const last = await master.checkpointInFlight(1);
+  const jobDirectory = join(dir, 'storage', 'job-1');
+  await rm(jobDirectory, { recursive: true });
+  await writeFile(jobDirectory, 'in the way');
+  master.trigger(last.id + 1);
+  await master.until(() => master.of('declineCheckpoint').some(({ checkpointId }) => checkpointId === last.id + 1));
+  t.regex(master.of('declineCheckpoint')[0]?.reason ?? '', /state could not be stored: cannot write job-1\/chk-/);
+  master.abort(last.id + 1);
+  await rm(jobDirectory);
+  await master.checkpoint(last.id + 2);
+  t.true(master.executionIds.every((id) => master.stateOf(id) === 'RUNNING'));
+});
+
+test('a commit that fails fails the task; the next attempt commits first, from the checkpoint', async (t) => {
+  const dir = await temporaryDirectory(t);
+  const [fail, out] = [join(dir, 'fail'), join(dir, 'out')];
+  await writeFile(fail, '');
+  const worker = await startWorker(t, storageIn(dir));
+  const master = new TestMaster(t, 1);
+  await master.connect(worker);
+  const job = await submit(storageIn(dir), commits, { fail, out });
+  await master.deploy(job, [worker], 1, null);
+  await master.allInputEnded();
+  const checkpoint = await master.checkpoint(1, { final: true });
+  await master.until(() => master.stateOf('job-1/in/0/1') === 'FAILED');
+  t.like(master.of('taskState').at(-1)?.report.error, { message: 'the target is away', retryable: true });
+  await rm(fail);
+  await master.deploy(job, [worker], 2, checkpoint);
+  t.is(await readFile(out, 'utf8'), '[1,2,3]\n');
+  await master.allInputEnded();
+  await master.checkpoint(2, { final: true });
+  await master.finished();
+  t.is(await readFile(out, 'utf8'), '[1,2,3]\n');
+});
+
+test('channels to an address where another task manager listens now are broken, not silent', async (t) => {
+  const dir = await temporaryDirectory(t);
+  const workers = [await startWorker(t, storageIn(dir)), await startWorker(t, storageIn(dir))];
+  const master = new TestMaster(t, 1);
+  for (const worker of workers) await master.connect(worker);
+  const [first, second] = workers as [(typeof workers)[0], (typeof workers)[0]];
+  void master.deploy(await submit(storageIn(dir), windowed, { out: join(dir, 'out'), count: '10' }), [first, { ...second, id: 'tm-of-old' }], 1, null);
+  await master.until(() => master.of('taskState').some(({ report }) => report.error?.message.includes(`this is task manager ${second.id}`) === true && report.error.retryable));
+  t.pass();
 });
