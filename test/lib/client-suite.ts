@@ -16,6 +16,8 @@ export interface SuiteEnsemble {
   readonly each: readonly string[];
   /** SIGKILL; resolves when the process is gone. */
   kill(server: number): Promise<void>;
+  /** The index of the server that leads. */
+  leader(): Promise<number>;
   /** SIGSTOP, SIGCONT. */
   signal(server: number, name: 'SIGSTOP' | 'SIGCONT'): void;
   stop(): Promise<void>;
@@ -579,6 +581,61 @@ export function clientSuite(test: TestFn, start: StartEnsemble): void {
       await until(async () => (await client.getChildren('/election')).children.length === 1);
     } finally {
       ensemble.signal(0, 'SIGCONT');
+      await ensemble.stop();
+    }
+  });
+
+  test('the leader dies under writes: nothing acknowledged is lost, sessions and order are kept', async (t) => {
+    t.timeout(90_000);
+    const ensemble = await start(3);
+    try {
+      const leader = await ensemble.leader();
+      t.true(leader >= 0);
+      // One client on each server; those of the leader move.
+      const writers = await Promise.all(ensemble.each.map((_, i) => open([...ensemble.each.slice(i), ...ensemble.each.slice(0, i)].map((each, n) => (n === 0 ? each : each.replace(/^.*\/\//, ''))).join(','), { sessionTimeoutMs: 12_000 })));
+      const ids = writers.map((client) => client.session.id);
+      await writers[0]?.create('/log');
+      const acked: string[] = [];
+      const unknown: string[] = [];
+      let killed = false;
+      let isDone = false;
+      const ackedAfter = new Set<CoordClient>();
+      const write = async (client: CoordClient, name: string): Promise<void> => {
+        for (let i = 0; !isDone; i++) {
+          // In pairs, the second of which is issued before the first is answered.
+          const pair = [`${name}-${i}a`, `${name}-${i}b`];
+          const outcomes = await Promise.all(pair.map((each) => codeOf(client.create(`/log/${each}`))));
+          for (const [at, code] of outcomes.entries()) {
+            if (code === 'OK') acked.push(pair[at] as string);
+            else if (code === 'CONNECTIONLOSS') unknown.push(pair[at] as string);
+            else t.fail(`${pair[at]}: ${code}`);
+          }
+          if (killed && outcomes.every((code) => code === 'OK')) {
+            ackedAfter.add(client);
+            isDone ||= ackedAfter.size === writers.length && acked.length > 300;
+          }
+        }
+      };
+      const writing = Promise.all(writers.map((client, i) => write(client, `w${i}`)));
+      await until(async () => acked.length > 60);
+      await ensemble.kill(leader);
+      killed = true;
+      await writing;
+      const reader = await open(ensemble.each[(leader + 1) % 3] as string);
+      await reader.sync('/log');
+      const { children } = await reader.getChildren('/log');
+      const present = new Set(children);
+      t.deepEqual(acked.filter((each) => !present.has(each)), []);
+      t.deepEqual(children.filter((each) => !acked.includes(each) && !unknown.includes(each)), []);
+      t.deepEqual(writers.map((client) => client.session.id), ids);
+      // In the order in which each client issued them.
+      const created = await Promise.all(children.map(async (each) => ({ each, czxid: (await reader.exists(`/log/${each}`))?.czxid ?? 0 })));
+      const inOrder = created.sort((x, y) => x.czxid - y.czxid).map(({ each }) => each);
+      for (const i of writers.keys()) {
+        const own = inOrder.filter((each) => each.startsWith(`w${i}-`));
+        t.deepEqual(own, [...own].sort((x, y) => x.localeCompare(y, 'en', { numeric: true })));
+      }
+    } finally {
       await ensemble.stop();
     }
   });

@@ -1,13 +1,14 @@
 /** Our client on our own servers, by ZooKeeper's protocol. */
 import test from 'ava';
 import { clientSuite } from '../lib/client-suite.ts';
-import { startEnsemble } from '../tools/ensemble.ts';
+import { startEnsemble, type EnsembleServer } from '../tools/ensemble.ts';
 
 clientSuite(test, async (n) => {
   const ensemble = await startEnsemble({ servers: n, config: { tickTime: 500 } });
   return {
     connectString: ensemble.connectString,
     each: ensemble.servers.map((server) => `127.0.0.1:${server.clientPort}`),
+    leader: async () => ensemble.servers.indexOf((await ensemble.leader()) as EnsembleServer),
     kill: async (server) => ensemble.servers[server]?.kill(),
     signal: (server, name) => ensemble.servers[server]?.signal(name),
     stop: ensemble.stop,

@@ -10,6 +10,7 @@ if (javaOrSkip(test, 'the client against Apache ZooKeeper')) {
     return {
       connectString: zookeeper.connectString,
       each: zookeeper.ports.map((port) => `127.0.0.1:${port}`),
+      leader: zookeeper.leader,
       kill: async (server) => zookeeper.servers[server]?.kill(),
       signal: (server, name) => zookeeper.servers[server]?.signal(name),
       stop: zookeeper.stop,
