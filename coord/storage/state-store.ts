@@ -2,7 +2,8 @@
  * The applied state (znodes and sessions) on the key-value store.
  *
  * Keys: `g<generation>/<key>` is an entry, with a CRC of key and value behind the value; `g<generation>.applied` says how far the
- * entries go and how far the journal was durable then; `g<generation>.flush/<n>` is one for each recent flush. All numbers that
+ * entries go and how far the journal was durable then; `g<generation>.flush/<n>` is one for each recent flush;
+ * `g<generation>.damaged` is there when an entry was found rotten. All numbers that
  * order matters for are fixed-width hex.
  *
  * Invariants:
@@ -70,6 +71,8 @@ export class StateStore {
   #flushing = false;
   /** While a flush is in flight: the state as it was before, for snapshots opened meanwhile. */
   #before: SharedView | null = null;
+  /** Its entries are not to be believed. */
+  #damaged = false;
   #install: { readonly generation: number; ops: KvOp[]; bytes: number } | null = null;
   /** No generation at or above this one has ever been written. */
   #nextGeneration = 1;
@@ -101,8 +104,12 @@ export class StateStore {
       if (error !== null) return done(error, NO_STATE);
       this.#nextGeneration = Math.max(generation, ...generations) + 1;
       this.#garbage = generations.filter((found) => found !== generation);
-      this.#kv.get(appliedKey(generation), (getError, value) => {
+      this.#about(generation, (getError, value, damaged) => {
         if (getError !== null) return done(getError, NO_STATE);
+        if (damaged) {
+          this.#damaged = true;
+          return done(null, { ...NO_STATE, exists: true, problems: ['the state was found damaged before, and no snapshot has been installed since'] });
+        }
         if (value === undefined) {
           // A fresh directory, unless there is something else.
           const problems = generation === 0 && generations.length === 0 ? [] : [`the state of generation ${generation} is missing`];
@@ -119,8 +126,12 @@ export class StateStore {
     });
   }
 
-  /** Every entry, in chunks. A wrong checksum is an error. */
+  /**
+   * Every entry, in chunks. A wrong checksum is an error, COORD_STATE_DAMAGED; it is remembered, and a storage that is opened afterwards
+   * is suspect, with a state of nothing at zxid 0.
+   */
   load(onEntries: (entries: StateEntries) => void, done: Callback): void {
+    if (this.#damaged) return this.#soon(done);
     const shared = this.#share();
     this.#begin();
     const end = (error: Error | null): void => {
@@ -132,7 +143,9 @@ export class StateStore {
       shared.view.range(gte, entriesEnd(shared.generation), LOAD_ENTRIES, (error, found) => {
         if (error !== null) return end(error);
         const entries = unwrapAll(shared.generation, found);
-        if (entries instanceof Error) return end(entries);
+        if (entries instanceof Error) {
+          return this.#write([{ type: 'put', key: damagedKey(shared.generation), value: EMPTY }], (markError) => end(markError ?? entries));
+        }
         if (entries.length > 0) onEntries(entries);
         if (found.length < LOAD_ENTRIES) return end(null);
         from(after((found.at(-1) as [string, Uint8Array])[0]));
@@ -258,6 +271,7 @@ export class StateStore {
   switchTo(generation: number, baseZxid: Zxid): void {
     assert(this.#install?.generation === generation && !this.#flushing, 'a generation that was not installed');
     this.#install = null;
+    this.#damaged = false;
     this.#garbage.push(this.#generation);
     this.#generation = generation;
     this.#appliedZxid = baseZxid;
@@ -337,6 +351,13 @@ export class StateStore {
     from(0);
   }
 
+  #about(generation: number, done: (error: Error | null, applied: Uint8Array | undefined, damaged: boolean) => void): void {
+    this.#kv.get(damagedKey(generation), (error, damaged) => {
+      if (error !== null || damaged !== undefined) return done(error, undefined, true);
+      this.#kv.get(appliedKey(generation), (getError, applied) => done(getError, applied, false));
+    });
+  }
+
   #checkFlushes(newest: number, oldest: number, done: Callback<string[]>): void {
     const view = this.#kv.snapshot();
     const flushes: Flush[] = [];
@@ -394,6 +415,7 @@ export class StateStore {
 
 const NO_STATE: StateFound = { exists: false, witness: { appliedZxid: 0, durable: NOWHERE }, problems: [] };
 const FLUSH_DIGITS = 12;
+const EMPTY = new Uint8Array(0);
 
 function generationStart(generation: number): string {
   return `g${generation.toString(16).padStart(8, '0')}`;
@@ -401,6 +423,9 @@ function generationStart(generation: number): string {
 // '.' < '/' < '0'
 function appliedKey(generation: number): string {
   return `${generationStart(generation)}.applied`;
+}
+function damagedKey(generation: number): string {
+  return `${generationStart(generation)}.damaged`;
 }
 function flushKey(generation: number, number: number): string {
   return `${generationStart(generation)}.flush/${number.toString(16).padStart(FLUSH_DIGITS, '0')}`;

@@ -97,7 +97,7 @@ test('the store has dropped a batch that it had synced', (t) => {
   suspect(t, disk, /has lost flush \d+/);
 });
 
-test('a flipped bit in an entry of the state fails its loading and its sending', (t) => {
+test('a flipped bit in an entry of the state fails its loading and its sending, and makes the next start suspect', (t) => {
   const disk = stopped(8);
   const store = disk.kvs.store('state');
   store.flipBit(store.keys().find((key) => key.endsWith('z/a')) as string, 3);
@@ -105,6 +105,14 @@ test('a flipped bit in an entry of the state fails its loading and its sending',
   t.throws(() => disk.await<void>((done) => recovered.loadState(() => {}, done)), { code: 'COORD_STATE_DAMAGED', message: /z\/a/ });
   const snapshot = storage.openSnapshot();
   t.throws(() => disk.await<[string, Uint8Array][]>((done) => snapshot.next(1000, done)), { code: 'COORD_STATE_DAMAGED' });
+  snapshot.close();
+  disk.await<void>((done) => storage.close(done));
+  for (let i = 0; i < 2; i++) {
+    const again = suspect(t, disk, /the state was found damaged before/);
+    t.is(again.recovered.history.appliedZxid, 0);
+    disk.await<void>((done) => again.recovered.loadState(() => t.fail('nothing of it is to be believed'), done));
+    disk.await<void>((done) => again.storage.close(done));
+  }
 });
 
 test('damage is remembered over restarts', (t) => {
