@@ -178,12 +178,12 @@ export class Task {
     this.#wake.wake();
   }
 
-  /** Idempotent. */
+  /** Idempotent. A checkpoint that this attempt was no part of is none of its business. */
   checkpointComplete(checkpointId: number): void {
-    if (this.#outcome !== null || checkpointId <= this.#completedCheckpointId) return;
-    this.#completedCheckpointId = checkpointId;
     const positions = this.#positionsAt.get(checkpointId);
-    if (positions !== undefined) this.#source?.checkpointCompleted(positions);
+    if (this.#outcome !== null || positions === undefined) return;
+    this.#completedCheckpointId = checkpointId;
+    this.#source?.checkpointCompleted(positions);
     for (const id of this.#positionsAt.keys()) if (id <= checkpointId) this.#positionsAt.delete(id);
     this.#commits = this.#commits.then(async () => this.#commitThrough(checkpointId)).catch((error: unknown) => this.#fail(error));
   }

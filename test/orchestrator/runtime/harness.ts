@@ -153,6 +153,16 @@ export class TestMaster {
     return this.of('taskState').findLast(({ report }) => report.executionId === executionId)?.report.state;
   }
 
+  /** It has ended, or the worker it ran on is none of these. */
+  isOver(executionId: string, workers: readonly Worker[]): boolean {
+    const state = this.stateOf(executionId);
+    return state === 'FAILED' || state === 'CANCELED' || state === 'FINISHED' || !workers.some(({ id }) => id === this.#tasks.get(executionId)?.id);
+  }
+
+  cancelAll(): void {
+    for (const [executionId, worker] of this.#tasks) this.send(worker, { type: 'cancel', epoch: this.epoch, executionIds: [executionId] });
+  }
+
   /** Every subtask i on workers[i mod n]; resolves when all are RUNNING. */
   async deploy(job: SubmittedJob, workers: readonly Worker[], attempt: number, restore: Checkpoint | null): Promise<void> {
     const { graph, functions } = job.built;
