@@ -76,9 +76,13 @@ export function buildGraph(definition: JobDefinition, params: Readonly<Record<st
   return { graph: { name: overrides.name ?? definition.name, vertices, edges, ...options.graph, params }, functions };
 }
 
-/** Compared when a task is deployed: whoever evaluates the bundle must get the same graph. 16 hex digits. */
+/**
+ * Compared when a task is deployed: whoever evaluates the bundle must get the same graph. Places in the source do not count, since what stacks
+ * show of them is not the same in every process. 16 hex digits.
+ */
 export function graphHash(graph: JobGraph): string {
-  const text = canonical(graph as unknown as Json);
+  const vertices = graph.vertices.map((vertex) => ({ ...vertex, operators: vertex.operators.map((operator) => ({ ...operator, origin: '' })) }));
+  const text = canonical({ ...graph, vertices } as unknown as Json);
   return [`a${text}`, `b${text}`].map((seeded) => (hashString(seeded) >>> 0).toString(16).padStart(8, '0')).join('');
 }
 

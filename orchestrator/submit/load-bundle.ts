@@ -20,20 +20,22 @@ interface CompilableModule {
   _compile(text: string, filename: string): void;
 }
 
-const loaded = new Map<string, JobDefinition>();
+/** With the module object: node forgets a module's source map when the object is collected. */
+const loaded = new Map<string, { readonly definition: JobDefinition; readonly module: unknown }>();
 
 /** `hash`: sha256 of the bytes, which the caller has checked. Evaluated once per process. Throws DreyError JOB_BUNDLE. */
 export function loadBundle(bytes: Uint8Array, hash: string): JobDefinition {
   const known = loaded.get(hash);
-  if (known !== undefined) return known;
-  const exported = evaluate(Buffer.from(bytes).toString('utf8'), hash);
-  const definition = (exported as { default?: unknown } | null | undefined)?.default ?? exported;
+  if (known !== undefined) return known.definition;
+  const module = evaluate(Buffer.from(bytes).toString('utf8'), hash);
+  const exported = module.exports as { default?: unknown } | null | undefined;
+  const definition = exported?.default ?? exported;
   if (!isJobDefinition(definition)) throw new DreyError('JOB_BUNDLE', "the file does not export a job: write `export default job('name', (env, params) => { … })`");
-  loaded.set(hash, definition);
+  loaded.set(hash, { definition, module });
   return definition;
 }
 
-function evaluate(text: string, hash: string): unknown {
+function evaluate(text: string, hash: string): CompilableModule {
   // The loader reads the source map while it compiles; node maps stacks of other modules only if they carry maps, too.
   process.setSourceMapsEnabled(true);
   const filename = `${BUNDLE_ROOT}${hash.slice(0, 12)}/bundle.cjs`;
@@ -53,5 +55,5 @@ function evaluate(text: string, hash: string): unknown {
     const place = error instanceof Error ? firstForeignFrame(error.stack ?? '') : null;
     throw new DreyError('JOB_BUNDLE', `${place === null ? '' : `${place}: `}the job's module threw: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
   }
-  return module.exports;
+  return module;
 }
