@@ -8,7 +8,7 @@ export const limits = {
   /** How long close() looks for a server that ends the session. */
   closeTimeoutMs: 2_000,
   /** Below it the pause between two rounds over all servers; doubled from round to round. */
-  backoffFirstMs: 20,
+  backoffFirstMs: 10,
   backoffMaxMs: 1_000,
   handshakeFirstMs: 1_000,
 } as const;

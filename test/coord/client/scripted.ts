@@ -67,6 +67,8 @@ export class Script implements ClientTransport {
   readonly attempts: { readonly server: ServerAddress; readonly atMs: number }[] = [];
   connection = 0;
   closed = false;
+  /** A connection was asked for, and is neither there nor given up. */
+  isOpening = false;
   #unflushed: Uint8Array[] = [];
   #frames: Uint8Array[] = [];
   readonly #writer = new JuteWriter();
@@ -91,6 +93,7 @@ export class Script implements ClientTransport {
   open(connection: number, server: ServerAddress): void {
     this.connection = connection;
     this.closed = false;
+    this.isOpening = true;
     this.#unflushed = [];
     this.#frames = [];
     this.attempts.push({ server, atMs: this.time.nowMs });
@@ -103,10 +106,12 @@ export class Script implements ClientTransport {
   }
   close(): void {
     this.closed = true;
+    this.isOpening = false;
   }
 
   /** The connection is made; what the client presents itself with. */
   accept(): ConnectRequest {
+    this.isOpening = false;
     this.handler?.opened(this.connection);
     const frame = this.#frames.shift() as Uint8Array;
     return decodeConnectRequest(frame, 0, frame.length) as ConnectRequest;
@@ -147,6 +152,7 @@ export class Script implements ClientTransport {
   }
 
   lose(): void {
+    this.isOpening = false;
     this.handler?.lost(this.connection, 'reset');
   }
 
