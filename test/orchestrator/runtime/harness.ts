@@ -223,7 +223,7 @@ export class TestMaster {
 
   /** Resolves when all tasks have acked. */
   async acked(checkpointId: number): Promise<Checkpoint> {
-    const acks = (): Extract<WorkerMessage, { type: 'ackCheckpoint' }>[] => this.of('ackCheckpoint').filter((ack) => ack.checkpointId === checkpointId);
+    const acks = (): Extract<WorkerMessage, { type: 'ackCheckpoint' }>[] => this.of('ackCheckpoint').filter((ack) => ack.checkpointId === checkpointId && this.#tasks.has(ack.executionId));
     await this.until(() => acks().length === this.#tasks.size);
     return { id: checkpointId, states: acks().map(({ state }) => state) };
   }

@@ -15,3 +15,12 @@ export function recount(count: number): string[] {
   }
   return [...counts].map(([key, n]) => JSON.stringify({ ...(JSON.parse(key) as object), n })).sort();
 }
+
+/** Lines that are missing and lines that are too many, a few of each; empty when the two are the same. */
+export function difference(actual: readonly string[], expected: readonly string[]): { readonly missing: string[]; readonly extra: string[] } {
+  const counts = new Map<string, number>();
+  for (const line of expected) counts.set(line, (counts.get(line) ?? 0) + 1);
+  for (const line of actual) counts.set(line, (counts.get(line) ?? 0) - 1);
+  const lines = [...counts];
+  return { missing: lines.filter(([, n]) => n > 0).map(([line]) => line).slice(0, 10), extra: lines.filter(([, n]) => n < 0).map(([line]) => line).slice(0, 10) };
+}
