@@ -10,11 +10,11 @@ type Step =
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: fc.constantFrom<Step>({ kind: 'request' }, { kind: 'watch' }, { kind: 'answer' }, { kind: 'answerAll' }) },
-  { weight: 4, arbitrary: fc.constant<Step>({ kind: 'open' }) },
-  { weight: 2, arbitrary: fc.constantFrom<Step>({ kind: 'fire' }, { kind: 'lose' }, { kind: 'auth' }) },
+  { weight: 4, arbitrary: fc.constantFrom<Step>({ kind: 'open' }, { kind: 'open' }, { kind: 'expire' }) },
+  { weight: 3, arbitrary: fc.constantFrom<Step>({ kind: 'fire' }, { kind: 'lose' }, { kind: 'auth' }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('time' as const), ms: fc.integer({ min: 0, max: 2500 }) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('pause' as const), ms: fc.integer({ min: 0, max: 5000 }) }) },
-  { weight: 1, arbitrary: fc.constantFrom<Step>({ kind: 'expire' }, { kind: 'garbage' }, { kind: 'close' }) },
+  { weight: 1, arbitrary: fc.constantFrom<Step>({ kind: 'garbage' }, { kind: 'garbage' }, { kind: 'garbage' }, { kind: 'close' }) },
 );
 
 const stat = { czxid: 1, mzxid: 1, ctime: 0, mtime: 0, version: 0, cversion: 0, aversion: 0, ephemeralOwner: 0n, dataLength: 0, numChildren: 0, pzxid: 1 };
@@ -80,15 +80,17 @@ class Life {
         script.lose();
         break;
       case 'open':
-        if (this.phase === 'opening') {
-          const hello = script.accept();
-          if (hello.lastZxidSeen > this.#zxid) throw new Error('it has seen what was not shown');
-          script.welcome(hello.sessionId === 0n ? BigInt(++this.#sessions) : hello.sessionId);
-        }
+      case 'expire': {
+        script.time.advance(0);
+        this.#notice();
+        if (this.phase !== 'opening') break;
+        const hello = script.accept();
+        if (hello.lastZxidSeen > this.#zxid) throw new Error('it has seen what was not shown');
+        if (hello.sessionId === 0n) script.welcome(BigInt(++this.#sessions));
+        else if (each.kind === 'expire') script.welcome(0n, 0);
+        else script.welcome(hello.sessionId);
         break;
-      case 'expire':
-        if (this.phase === 'opening' && script.accept().sessionId !== 0n) script.welcome(0n, 0);
-        break;
+      }
       case 'garbage':
         if (this.phase === 'established') script.garbage();
         break;

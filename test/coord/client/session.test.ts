@@ -144,6 +144,10 @@ test('the lease is counted from when an answered request was sent', (t) => {
   // The session may have been kept for longer than promised: a new leader gives everybody the whole timeout again.
   s.establish(1n);
   t.deepEqual(s.signals, ['connected', 'suspended', 'lease-lost', 'reconnected']);
+  // It is said each time.
+  s.lose();
+  s.time.advance(3001);
+  t.deepEqual(s.signals.slice(4), ['suspended', 'lease-lost']);
 });
 
 test('a process that was stopped reads what came meanwhile before it judges a server', (t) => {
