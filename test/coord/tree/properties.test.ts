@@ -87,6 +87,7 @@ test('the dirty entries, taken at any time, rebuild the tree', (t) => {
     let count = 0;
     const flush = (harness: TreeHarness): void => {
       const { puts, dels } = harness.tree.takeDirty();
+      t.false(puts.some(([key]) => dels.includes(key)));
       for (const key of dels) stored.delete(key);
       for (const [key, value] of puts) stored.set(key, value);
       t.is(harness.tree.dirtyCount, 0);
