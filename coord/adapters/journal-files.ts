@@ -24,7 +24,10 @@ export class NodeJournalFiles implements JournalFiles {
   }
 
   read(name: string, done: Callback<Uint8Array>): void {
-    fs.readFile(join(this.#dir, name), (error, bytes) => done(error, bytes ?? EMPTY));
+    fs.open(join(this.#dir, name), 'r', (error, fd) => {
+      if (error !== null) return done(error, EMPTY);
+      readAll(fd, (readError, bytes) => fs.close(fd, (closeError) => done(readError ?? closeError, bytes)));
+    });
   }
 
   create(name: string, size: number, done: Callback): void {
@@ -85,6 +88,23 @@ class NodeJournalFile implements JournalFile {
 }
 
 const EMPTY = new Uint8Array(0);
+
+/** In as few reads as the system allows; fs.readFile makes one for each half megabyte. */
+function readAll(fd: number, done: Callback<Uint8Array>): void {
+  fs.fstat(fd, (error, stat) => {
+    if (error !== null) return done(error, EMPTY);
+    const bytes = Buffer.allocUnsafeSlow(stat.size);
+    const from = (at: number): void => {
+      if (at === bytes.length) return done(null, bytes);
+      fs.read(fd, bytes, at, bytes.length - at, at, (readError, got) => {
+        if (readError !== null) done(readError, EMPTY);
+        else if (got === 0) done(null, bytes.subarray(0, at));
+        else from(at + got);
+      });
+    };
+    from(0);
+  });
+}
 
 function fillWithZeros(fd: number, size: number, done: Callback): void {
   const from = (at: number): void => {

@@ -158,14 +158,15 @@ export class StateStore {
     assert(!this.#flushing, 'one flush at a time');
     assert(appliedZxid >= this.#appliedZxid, `state flushed backwards from ${formatZxid(this.#appliedZxid)} to ${formatZxid(appliedZxid)}`);
     const generation = this.#generation;
+    const prefix = entriesStart(generation);
     const ops: KvOp[] = [];
     let bytes = 64;
     for (const [key, value] of puts) {
-      ops.push({ type: 'put', key: entryKey(generation, key), value: wrap(key, value) });
+      ops.push({ type: 'put', key: prefix + key, value: wrap(key, value) });
       bytes += key.length + value.length;
     }
     for (const key of dels) {
-      ops.push({ type: 'del', key: entryKey(generation, key) });
+      ops.push({ type: 'del', key: prefix + key });
       bytes += key.length;
     }
     const number = this.#flushNumber + 1;
@@ -246,8 +247,9 @@ export class StateStore {
   addInstall(entries: StateEntries, done: Callback): void {
     const install = this.#install;
     assert(install !== null, 'snapshot chunk without a beginning');
+    const prefix = entriesStart(install.generation);
     for (const [key, value] of entries) {
-      install.ops.push({ type: 'put', key: entryKey(install.generation, key), value: wrap(key, value) });
+      install.ops.push({ type: 'put', key: prefix + key, value: wrap(key, value) });
       install.bytes += key.length + value.length;
     }
     if (install.bytes < INSTALL_BATCH_BYTES) return this.#soon(done);
@@ -430,9 +432,6 @@ function damagedKey(generation: number): string {
 function flushKey(generation: number, number: number): string {
   return `${generationStart(generation)}.flush/${number.toString(16).padStart(FLUSH_DIGITS, '0')}`;
 }
-function entryKey(generation: number, key: string): string {
-  return `${generationStart(generation)}/${key}`;
-}
 function entriesStart(generation: number): string {
   return `${generationStart(generation)}/`;
 }
@@ -453,9 +452,10 @@ function wrap(key: string, value: Uint8Array): Uint8Array {
 
 function unwrap(key: string, stored: Uint8Array): Uint8Array | null {
   if (stored.length < 4) return null;
-  const bytes = Buffer.from(stored.buffer, stored.byteOffset, stored.length);
-  const value = bytes.subarray(0, bytes.length - 4);
-  return crc32(value, crc32(key)) === bytes.readUInt32LE(value.length) ? value : null;
+  const end = stored.length - 4;
+  const value = stored.subarray(0, end);
+  const b = (i: number): number => stored[end + i] as number;
+  return crc32(value, crc32(key)) === (b(0) | (b(1) << 8) | (b(2) << 16) | (b(3) << 24)) >>> 0 ? value : null;
 }
 
 function unwrapAll(generation: number, stored: readonly (readonly [string, Uint8Array])[]): [string, Uint8Array][] | Error {

@@ -133,8 +133,8 @@ export class Storage {
   }
 
   /**
-   * Ops in order, one journal write for all of them where they fit. `done` gets the last seq when they are durable, in the order of the
-   * calls. A snapshotInstall must be the last of its kind before the ops that continue it.
+   * Ops in order, one journal write for all of them where they fit. `done` gets the last seq when they are durable, in the order of
+   * the calls.
    */
   persist(ops: readonly { readonly seq: number; readonly op: PersistOp }[], done: Callback<number>): void {
     assert(ops.length > 0, 'nothing to persist');
