@@ -37,6 +37,8 @@ export class CrashableJournalFiles implements JournalFiles {
   readonly #files = new Map<string, Uint8Array>();
   readonly #writes = new Set<InFlight>();
   readonly #entries = new Set<InFlightEntry>();
+  /** Written by a process that was killed before the disk had answered: readable, and not on the platter. */
+  #pageCache: { readonly write: InFlight; readonly before: Uint8Array }[] = [];
   /** Increases at each crash: what was begun before is never answered. */
   #life = 0;
   #failWrites = 0;
@@ -113,11 +115,16 @@ export class CrashableJournalFiles implements JournalFiles {
   // ---------------------------------------------------------------- faults
 
   /**
-   * The machine loses power, or the process is killed. Keeps what was reported durable and, of what was in flight, a random part.
+   * The machine loses power (`power` false: it does not, and what kill() left in the page cache stays there). Keeps what was reported durable and, of what was in flight, a random part.
    * No callback of an earlier call is ever called.
    */
-  crash(prng: Prng = this.#prng): void {
+  crash(prng: Prng = this.#prng, power = true): void {
     this.#life++;
+    if (power) {
+      for (const { write, before } of this.#pageCache) this.#files.get(write.name)?.set(before, write.position);
+      for (const { write } of this.#pageCache) this.#tear(write, prng);
+      this.#pageCache = [];
+    }
     const writes = [...this.#writes];
     this.#writes.clear();
     for (const write of writes) this.#tear(write, prng);
@@ -131,6 +138,23 @@ export class CrashableJournalFiles implements JournalFiles {
     this.#failWrites = 0;
     this.#failCreates = 0;
     this.#failReads = 0;
+  }
+
+  /**
+   * The process is killed and the machine goes on: writes in flight are in the page cache, whole or not at all. They can be read, and the
+   * next crash() may still lose them.
+   */
+  kill(prng: Prng = this.#prng): void {
+    const writes = [...this.#writes].filter(() => prng.chance(0.7));
+    this.#writes.clear();
+    this.crash(prng, false);
+    for (const write of writes) {
+      const file = this.#files.get(write.name);
+      if (file === undefined) continue;
+      const end = write.position + write.bytes.length;
+      this.#pageCache.push({ write, before: file.slice(write.position, end) });
+      file.set(write.bytes, write.position);
+    }
   }
 
   /** The next n writes fail with EIO and leave a random part of themselves. */

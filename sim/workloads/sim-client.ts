@@ -4,7 +4,7 @@
  */
 import type { Prng } from '../../coord/base/prng.ts';
 import type { Zxid } from '../../coord/base/zxid.ts';
-import { Code, CreateFlag, OpCode } from '../../coord/wire/codes.ts';
+import { Code, CreateFlag, OpCode, Xid } from '../../coord/wire/codes.ts';
 import { ClientRequest, type ClientSink, type Result } from '../../coord/wire/types.ts';
 import { encodeRequestBody } from '../../coord/wire/requests.ts';
 import type { Judge } from '../judges/judge.ts';
@@ -24,7 +24,8 @@ export interface Call {
 
 const OPEN_ACL = [{ perms: 31, scheme: 'world', id: 'anyone' }];
 const LATENCY_MS = 0.3;
-const IN_FLIGHT_MAX = 4;
+const BURST_MAX = 4;
+const THINK_MS_MAX = 60;
 
 export class SimClient {
   readonly id: number;
@@ -135,19 +136,19 @@ export class SimClient {
     this.#next();
   }
 
+  /** A burst of requests; the next one when it is answered and some time has passed. */
   #next(): void {
-    while (this.#open && !this.#stopped && this.#inFlight.length < IN_FLIGHT_MAX) {
-      this.#issue();
-      if (this.#prng.chance(0.3)) break;
-    }
-    if (this.#inFlight.length === 0) {
-      const incarnation = this.#incarnation;
-      this.#process.schedule(300, () => {
-        if (incarnation !== this.#incarnation || !this.#open || this.#inFlight.length > 0) return;
-        if (this.#stopped) this.#send(request(OpCode.ping, -2), null);
+    if (this.#inFlight.length > 0) return;
+    const incarnation = this.#incarnation;
+    this.#process.schedule(this.#stopped ? 300 : this.#prng.float() * THINK_MS_MAX, () => {
+      if (incarnation !== this.#incarnation || !this.#open) return;
+      if (this.#stopped) {
+        this.#send(request(OpCode.ping, Xid.PING), null);
         this.#next();
-      });
-    }
+        return;
+      }
+      for (let n = this.#prng.between(1, BURST_MAX); n > 0; n--) this.#issue();
+    });
   }
 
   #issue(): void {

@@ -21,6 +21,8 @@ export interface TraceEntry {
 }
 
 const KEPT_TRACE = 400;
+/** Times are multiples of 1/1024 ms, so that sums of times are exact and a deadline that was named is really reached. */
+const GRAIN = 1024;
 
 export class World {
   readonly seed: string;
@@ -44,7 +46,7 @@ export class World {
   }
 
   schedule(delayMs: number, run: () => void): Scheduled {
-    return this.#queue.push(this.#nowMs + Math.max(0, delayMs), run);
+    return this.#queue.push(this.#nowMs + Math.ceil(Math.max(0, delayMs) * GRAIN) / GRAIN, run);
   }
 
   trace(who: string, what: string): void {
