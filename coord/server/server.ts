@@ -165,7 +165,7 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
     if (connection === undefined || connection.state === 'closed') return;
     connection.stats.received++;
     this.counters.received++;
-    if (connection.holding && request.op !== OpCode.ping) connection.held.push(request.clone());
+    if (connection.holding && (request.op !== OpCode.ping || connection.state === 'connecting')) connection.held.push(request.clone());
     else this.#accept(connection, request);
   }
 
@@ -610,8 +610,10 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
 
   #deliver(group: TxnGroup): void {
     this.onDeliver?.(group);
-    if (group.decoded !== undefined) for (const { header, txn } of group.decoded as HeadedTxn[]) this.#apply(header, txn);
-    else decodeTxnGroup(group.bytes, group.firstZxid, this.#applyDecoded);
+    if (group.decoded !== undefined) {
+      for (const { header, txn } of group.decoded as HeadedTxn[]) this.#apply(header, txn);
+      delete group.decoded;
+    } else decodeTxnGroup(group.bytes, group.firstZxid, this.#applyDecoded);
     this.#leader?.committed(group.lastZxid);
   }
   readonly #applyDecoded = (header: TxnHeader, txn: Txn): void => this.#apply(header, txn);

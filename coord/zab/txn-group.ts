@@ -12,8 +12,11 @@ export interface TxnGroup {
   readonly lastZxid: Zxid;
   /** The txns, encoded once by the leader (coord/tree/txn-codec.ts). The same bytes go to the journal and to the peers. */
   readonly bytes: Uint8Array;
-  /** On the leader: the txns themselves, so that it does not decode what it has just encoded. Never leaves the process. */
-  readonly decoded?: unknown;
+  /**
+   * On the leader: the txns themselves, so that it does not decode what it has just encoded. Never leaves the process; taken away once they are
+   * applied, since a group may be kept for DIFF long after.
+   */
+  decoded?: unknown;
 }
 
 /** The txns of one epoch that a server's log holds end at this counter; by contiguity they begin at 1 (or before the log's start). */
