@@ -25,7 +25,7 @@ export class History {
   #firstIndex = 0;
   #bytes = 0;
   #afterZxid: Zxid = 0;
-  #epochEnds: EpochEnd[] = [];
+  #epochEnds: { epoch: number; lastZxid: Zxid }[] = [];
   /** End of the history; moves back only by truncate and reset. */
   #lastZxid: Zxid = 0;
   #deliveredZxid: Zxid = 0;
@@ -41,8 +41,8 @@ export class History {
   recover(recovered: RecoveredHistory, base: Zxid, deliveredZxid: Zxid): void {
     assert(deliveredZxid >= base, 'a log that begins beyond what was delivered');
     this.#restart(base);
-    this.#epochEnds = recovered.epochEnds.filter((end) => end.lastZxid < base);
-    if (base > 0) this.#epochEnds.push({ epoch: zxidEpoch(base), lastZxid: base });
+    this.#epochEnds = recovered.epochEnds.filter((end) => end.lastZxid < base).map((end) => ({ ...end }));
+    if (base > 0) this.#extendEpoch(base);
     this.#journalStartZxid = recovered.journalStartZxid;
     for (const group of recovered.tail) this.append(group);
     this.#deliveredZxid = deliveredZxid;
@@ -65,7 +65,7 @@ export class History {
   get journalStartZxid(): Zxid {
     return this.#journalStartZxid;
   }
-  /** Where each known epoch ends, ascending. */
+  /** Where each known epoch ends, ascending. Changes as the history does. */
   get epochEnds(): readonly EpochEnd[] {
     return this.#epochEnds;
   }
@@ -100,15 +100,12 @@ export class History {
   }
 
   append(group: TxnGroup): void {
-    assert(continues(this.#lastZxid, group), `group ${formatZxid(group.firstZxid)} does not continue ${formatZxid(this.#lastZxid)}`);
+    // The message is built only when it is needed: this is the hot path.
+    if (!continues(this.#lastZxid, group)) assert(false, `group ${formatZxid(group.firstZxid)} does not continue ${formatZxid(this.#lastZxid)}`);
     this.#groups.push(group);
     this.#bytes += group.bytes.length;
     this.#lastZxid = group.lastZxid;
-    const epoch = zxidEpoch(group.lastZxid);
-    const ends = this.#epochEnds;
-    if (ends.length > 0 && (ends[ends.length - 1] as EpochEnd).epoch === epoch) ends.pop();
-    ends.push({ epoch, lastZxid: group.lastZxid });
-    if (ends.length > EPOCH_ENDS_MAX) ends.shift();
+    this.#extendEpoch(group.lastZxid);
     if (this.#bytes > this.#recentBytesMax) this.#evict();
   }
 
@@ -124,8 +121,8 @@ export class History {
     while (this.endIndex > end) this.#bytes -= (this.#groups.pop() as TxnGroup).bytes.length;
     this.#lastZxid = zxid;
     const epoch = zxidEpoch(zxid);
-    while (this.#epochEnds.length > 0 && (this.#epochEnds[this.#epochEnds.length - 1] as EpochEnd).epoch >= epoch) this.#epochEnds.pop();
-    if (zxid > 0) this.#epochEnds.push({ epoch, lastZxid: zxid });
+    while ((this.#epochEnds.at(-1)?.epoch ?? -1) >= epoch) this.#epochEnds.pop();
+    if (zxid > 0) this.#extendEpoch(zxid);
   }
 
   /** The next group to deliver if it ends at or before `zxid`, and marks it delivered. */
@@ -148,6 +145,18 @@ export class History {
     this.#afterZxid = baseZxid;
     this.#lastZxid = baseZxid;
     this.#deliveredZxid = baseZxid;
+  }
+
+  #extendEpoch(lastZxid: Zxid): void {
+    const epoch = zxidEpoch(lastZxid);
+    const ends = this.#epochEnds;
+    const last = ends[ends.length - 1];
+    if (last !== undefined && last.epoch === epoch) {
+      last.lastZxid = lastZxid;
+      return;
+    }
+    ends.push({ epoch, lastZxid });
+    if (ends.length > EPOCH_ENDS_MAX) ends.shift();
   }
 
   #evict(): void {

@@ -48,7 +48,8 @@ export class Leader {
   readonly #followedMs = new Map<number, number>();
   /** Something has changed that may complete a quorum; looked at once per drain. */
   #dirty = true;
-  #reached: number[] = [];
+  /** Scratch of the quorum computations. */
+  readonly #reached: number[] = [];
   #waitingTokens: number[] = [];
   /** Tokens in the order of the rounds that serve them. */
   #rounds: { readonly round: number; readonly tokens: readonly number[] }[] = [];
@@ -153,7 +154,7 @@ export class Leader {
     assert(this.phase === 'broadcast', 'only an established leader proposes');
     assert(zxidEpoch(group.firstZxid) === this.epoch && continues(this.#context.history.lastZxid, group), 'proposals continue lastZxid in the own epoch');
     this.#context.appendGroup(group);
-    this.#context.trace('Broadcast', { zxid: formatZxid(group.lastZxid) });
+    this.#context.trace('Broadcast', { zxid: group.lastZxid });
     if (zxidCounter(group.lastZxid) > COUNTER_MAX - ROLLOVER_MARGIN) this.stepDown('the zxid counter ends: a new epoch is needed');
   }
 
@@ -266,8 +267,8 @@ export class Leader {
     if (acked < context.quorum) return;
     this.phase = 'synchronization';
     this.#currentEpochSeq = context.persistEpochs(this.epoch, this.epoch);
-    context.trace('SynchronizationBegins', { epoch: this.epoch, initialZxid: formatZxid(this.#initialZxid) });
-    for (const learner of this.#learners.values()) if (learner.ackEpoch !== null) learner.startSync(this.epoch);
+    context.trace('SynchronizationBegins', { epoch: this.epoch, initialZxid: this.#initialZxid });
+    for (const learner of this.#learners.values()) if (learner.ackEpoch !== null) learner.startSync();
     this.#dirty = true;
     this.#progress();
   }
@@ -283,7 +284,7 @@ export class Leader {
     learner.ackEpoch = message;
     this.#progress();
     if (this.phase !== 'discovery') {
-      learner.startSync(this.epoch);
+      learner.startSync();
       return null;
     }
     const ahead = message.currentEpoch > this.#electedEpoch
@@ -302,7 +303,7 @@ export class Leader {
     if (acked < context.quorum) return;
     this.phase = 'broadcast';
     context.failedRounds = 0;
-    context.trace('Established', { epoch: this.epoch, lastZxid: formatZxid(this.#initialZxid) });
+    context.trace('Established', { epoch: this.epoch, lastZxid: this.#initialZxid });
     context.commit(this.#initialZxid);
     context.effects.push({ type: 'state', state: 'LEADING', leader: context.config.sid, epoch: this.epoch });
     context.effects.push({ type: 'serving', serving: 'leader', epoch: this.epoch, originId: 0 });
@@ -393,7 +394,9 @@ export class Leader {
 
   /** The newest time by which a quorum, this server included, was heard. */
   #quorumHeardMs(): number {
-    const heard: number[] = [this.#context.nowMs];
+    const heard = this.#reached;
+    heard.length = 0;
+    heard.push(this.#context.nowMs);
     for (const ms of this.#followedMs.values()) heard.push(ms);
     return reachedByQuorum(heard, this.#context.config.voters.length, Number.NEGATIVE_INFINITY);
   }

@@ -93,7 +93,7 @@ export class LearnerHandler {
   }
 
   /** `ackEpoch` has come and the leader's initial history is settled. */
-  startSync(epoch: number): void {
+  startSync(): void {
     const ackEpoch = this.ackEpoch;
     assert(ackEpoch !== null, 'synchronization begins after ACKEPOCH');
     this.#targetZxid = this.#context.history.lastZxid;
@@ -182,7 +182,7 @@ export class LearnerHandler {
     const zxid = Math.min(committedZxid, this.#cursor);
     if (zxid <= this.#commitSent) return;
     this.#commitSent = zxid;
-    this.#context.send(this.channel.number, { type: 'COMMIT', zxid });
+    this.#context.send(this.channel.number, this.#context.commitMessage(zxid));
   }
 
   #takePlan(plan: SyncPlan): void {
@@ -233,7 +233,7 @@ export class LearnerHandler {
   }
 
   #sendGroup(group: TxnGroup): void {
-    this.#context.send(this.channel.number, { type: 'PROPOSAL', group });
+    this.#context.send(this.channel.number, this.#context.proposal(group));
     this.#cursor = group.lastZxid;
     if (this.#nextIndex >= 0) this.#nextIndex++;
     this.#flightZxids.push(group.lastZxid);

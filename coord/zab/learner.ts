@@ -161,7 +161,7 @@ export class Learner {
     if (zxid <= this.#ackSent) return;
     this.#ackSent = zxid;
     context.send(this.#channel.number, { type: 'ACK', zxid });
-    context.trace('Ack', { zxid: formatZxid(zxid) });
+    context.trace('Ack', { zxid });
   }
 
   #sendAckEpoch(channel: Channel): void {
@@ -169,7 +169,7 @@ export class Learner {
     this.#phase = 'accepted';
     this.#context.send(channel.number, suspect
       ? { type: 'ACKEPOCH', currentEpoch: 0, lastZxid: 0, history: [], appliedZxid: 0 }
-      : { type: 'ACKEPOCH', currentEpoch, lastZxid: history.lastZxid, history: history.epochEnds.slice(), appliedZxid: history.truncateFloor });
+      : { type: 'ACKEPOCH', currentEpoch, lastZxid: history.lastZxid, history: history.epochEnds.map((end) => ({ ...end })), appliedZxid: history.truncateFloor });
   }
 
   /** Null, or why this leader must be left. */
@@ -295,7 +295,7 @@ export class Learner {
     if (why !== null) return why;
     this.#phase = 'broadcast';
     context.failedRounds = 0;
-    context.trace('UpToDate', { leader: this.leader, zxid: formatZxid(zxid) });
+    context.trace('UpToDate', { leader: this.leader, zxid });
     context.effects.push({ type: 'state', state: 'FOLLOWING', leader: this.leader, epoch: this.#epoch });
     context.effects.push({ type: 'serving', serving: 'follower', epoch: this.#epoch, originId: this.#originId });
     return null;

@@ -9,10 +9,10 @@
  */
 import { assert } from '../base/assert.ts';
 import type { ChannelKind } from '../base/ports.ts';
-import { EPOCH_MAX, formatZxid, type Zxid } from '../base/zxid.ts';
+import { EPOCH_MAX, type Zxid } from '../base/zxid.ts';
 import type { PeerConfig, PeerEffect, PersistOp, RecoveredHistory } from './contract.ts';
 import { History } from './history.ts';
-import type { PeerMessage } from './messages.ts';
+import type { CommitMessage, PeerMessage, ProposalMessage } from './messages.ts';
 import { quorumSize } from './quorum.ts';
 import type { TxnGroup } from './txn-group.ts';
 
@@ -61,6 +61,8 @@ export class PeerContext {
   durableZxid: Zxid;
   #pending: PendingPersist[] = [];
   #pendingHead = 0;
+  #proposal: ProposalMessage | null = null;
+  #commitMessage: CommitMessage | null = null;
   #install: { readonly seq: number; readonly baseZxid: Zxid } | null = null;
 
   constructor(config: PeerConfig, recovered: RecoveredHistory, nowMs: number) {
@@ -83,8 +85,21 @@ export class PeerContext {
     this.effects.push({ type: 'send', channel, message });
   }
 
+  /** Fields that end in zxid are numbers, `why` is for people. */
   trace(name: string, fields: Readonly<Record<string, unknown>>): void {
     this.effects.push({ type: 'trace', name, fields });
+  }
+
+  /** One object for all learners that are sent the same group, so that the driver encodes it once. */
+  proposal(group: TxnGroup): ProposalMessage {
+    if (this.#proposal?.group !== group) this.#proposal = { type: 'PROPOSAL', group };
+    return this.#proposal;
+  }
+
+  /** The same for COMMIT. */
+  commitMessage(zxid: Zxid): CommitMessage {
+    if (this.#commitMessage?.zxid !== zxid) this.#commitMessage = { type: 'COMMIT', zxid };
+    return this.#commitMessage;
   }
 
   /** Closes a channel from this side; its later events find nothing. */
@@ -133,7 +148,7 @@ export class PeerContext {
   }
 
   truncate(zxid: Zxid): void {
-    this.trace('Truncate', { from: formatZxid(this.history.lastZxid), to: formatZxid(zxid) });
+    this.trace('Truncate', { lastZxid: this.history.lastZxid, zxid });
     this.history.truncate(zxid);
     this.persist({ type: 'truncate', zxid });
   }
@@ -210,7 +225,7 @@ export class PeerContext {
     this.committedZxid = zxid;
     for (let group = this.history.deliverNext(zxid); group !== null; group = this.history.deliverNext(zxid)) {
       this.effects.push({ type: 'deliver', group });
-      this.trace('Deliver', { zxid: formatZxid(group.lastZxid) });
+      this.trace('Deliver', { zxid: group.lastZxid });
     }
   }
 

@@ -12,7 +12,7 @@
  */
 import { assert, assertNever } from '../base/assert.ts';
 import type { ChannelKind } from '../base/ports.ts';
-import { EPOCH_MAX, formatZxid, type Zxid } from '../base/zxid.ts';
+import { EPOCH_MAX, type Zxid } from '../base/zxid.ts';
 import type { PeerConfig, PeerCore, PeerDrain, PeerEvent, RecoveredHistory } from './contract.ts';
 import { FastLeaderElection, isWellFormed } from './fast-leader-election.ts';
 import { Leader } from './leader.ts';
@@ -289,13 +289,13 @@ export class Peer implements PeerCore {
     this.#context.diskFailed = true;
     this.#settle();
     this.#context.onJournalReopened(history);
-    this.#context.trace('JournalReopened', { lastZxid: formatZxid(this.#context.history.lastZxid), suspect: history.suspect });
+    this.#context.trace('JournalReopened', { lastZxid: this.#context.history.lastZxid, suspect: history.suspect });
     this.#election.start();
   }
 
   #onPropose(group: TxnGroup): void {
     // The leader may have stepped down within this batch of events, before the pipeline could know.
-    if (this.#leader === null) this.#context.trace('ProposalDropped', { zxid: formatZxid(group.lastZxid) });
+    if (this.#leader === null) this.#context.trace('ProposalDropped', { zxid: group.lastZxid });
     else this.#leader.propose(group);
   }
 

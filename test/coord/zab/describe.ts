@@ -99,6 +99,6 @@ export function showGroup(group: TxnGroup): string {
 }
 
 function describeFields(fields: Readonly<Record<string, unknown>>): string {
-  const words = Object.entries(fields).filter(([key]) => key !== 'channel').map(([key, value]) => `${key}=${String(value)}`);
+  const words = Object.entries(fields).filter(([key]) => key !== 'channel').map(([key, value]) => `${key}=${/zxid$/i.test(key) ? show(Number(value)) : String(value)}`);
   return words.length === 0 ? '' : ` ${words.join(' ').replace(/0x[0-9a-f]+/g, (hex) => show(Number(hex)))}`;
 }
