@@ -26,7 +26,10 @@ export class JournalReader {
     let index = Math.max(0, live.findLastIndex((segment) => segment.startZxid <= afterZxid));
     const nextSegment = (): void => {
       const segment = live[index++];
-      if (segment === undefined || segment.number > durable.segment) return done(null, groups);
+      if (segment === undefined || segment.number > durable.segment) {
+        this.#cached = null; // read to the end: nobody is on the way
+        return done(null, groups);
+      }
       const end = segment.number === durable.segment ? durable.offset : segment.end;
       this.#load(segment.number, end, (error, content) => {
         if (error !== null) return done(error, []);

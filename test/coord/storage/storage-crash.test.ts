@@ -13,6 +13,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   { weight: 8, arbitrary: fc.record({ type: fc.constant('steps' as const), n: fc.integer({ min: 1, max: 12 }) }) },
   { weight: 1, arbitrary: fc.constant<Command>({ type: 'settle' }) },
   { weight: 3, arbitrary: fc.constant<Command>({ type: 'crash' }) },
+  { weight: 2, arbitrary: fc.constant<Command>({ type: 'kill' }) },
   { weight: 1, arbitrary: fc.constant<Command>({ type: 'stop' }) },
 );
 const fault: fc.Arbitrary<Command> = fc.oneof(

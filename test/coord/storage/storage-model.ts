@@ -19,6 +19,7 @@ export type Command =
   | { readonly type: 'steps'; readonly n: number }
   | { readonly type: 'settle' }
   | { readonly type: 'crash' }
+  | { readonly type: 'kill' }
   | { readonly type: 'stop' }
   | { readonly type: 'failWrite' }
   | { readonly type: 'failBatch' }
@@ -57,7 +58,7 @@ export class StorageModel {
   }
 
   do(command: Command): void {
-    if (this.#failed && command.type !== 'crash') {
+    if (this.#failed && command.type !== 'crash' && command.type !== 'kill') {
       this.#failed = false;
       this.seen.failures++;
       this.#life++;
@@ -154,8 +155,13 @@ export class StorageModel {
         }
         return;
       case 'crash':
+      case 'kill':
         this.seen.crashes++;
-        this.#disk.crash();
+        if (command.type === 'crash') this.#disk.crash();
+        else {
+          this.#disk.files.kill();
+          this.#disk.kvs.crash();
+        }
         this.#failed = false;
         this.#begin();
         return;
