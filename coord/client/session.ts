@@ -15,16 +15,17 @@
  *
  * Leaves to others: bytes and framing (codec, transport), chroot, promises and path checks (client.ts).
  */
-import { assert } from '../base/assert.ts';
 import { DreyError } from '../base/errors.ts';
-import type { Clock, Entropy, TimerHandle, Timers, Trace } from '../base/ports.ts';
+import type { Clock, Entropy, Timers, Trace } from '../base/ports.ts';
 import { formatZxid, type Zxid } from '../base/zxid.ts';
 import { Code, codeName, OpCode, Xid } from '../wire/codes.ts';
 import { ClientRequest, type Result } from '../wire/types.ts';
 import type { ConnectionState, StateSignal, Watcher } from './api.ts';
 import type { CoordErrorCode } from './errors.ts';
+import { DeadlineTimer } from './deadline-timer.ts';
 import { Fifo } from './fifo.ts';
-import { backoffMs, handshakeTimeoutMs, LATE_TIMER_MS, limits } from './limits.ts';
+import { limits } from './limits.ts';
+import { ServerRotation } from './server-rotation.ts';
 import type { ClientCodec, ClientTransport, ClientTransportHandler, ServerAddress, ServerMessages } from './transport.ts';
 import { Watches, type WatchKind } from './watches.ts';
 
@@ -100,10 +101,7 @@ export class ClientSession implements ClientTransportHandler, ServerMessages {
   /** The session has been on a server with a quorum; only then does a read-only server know it. */
   #seenReadWrite = false;
 
-  #servers: ServerAddress[];
-  #serverIndex = 0;
-  /** Attempts since the last established connection. */
-  #attempts = 0;
+  readonly #servers: ServerRotation;
   #phase: Phase = 'idle';
   #connection = 0;
   #phaseSinceMs = 0;
@@ -127,11 +125,9 @@ export class ClientSession implements ClientTransportHandler, ServerMessages {
   #closeDeadlineMs = 0;
   #closeDone: (() => void)[] = [];
   #flushQueued = false;
-  #timer: TimerHandle | null = null;
-  #timerAtMs = 0;
+  readonly #timer: DeadlineTimer;
 
   constructor(options: SessionOptions, ports: SessionPorts, handler: SessionHandler) {
-    assert(options.servers.length > 0, 'a session needs a server to connect to');
     this.#options = options;
     this.#ports = ports;
     this.#handler = handler;
@@ -141,7 +137,8 @@ export class ClientSession implements ClientTransportHandler, ServerMessages {
       this.#password = options.resume.password;
       this.#seenReadWrite = true;
     }
-    this.#servers = shuffled(options.servers, ports.entropy);
+    this.#servers = new ServerRotation(options.servers, ports.entropy);
+    this.#timer = new DeadlineTimer(ports.clock, ports.timers, () => this.#onTime(this.#now()));
     ports.transport.handler = this;
   }
 
@@ -164,7 +161,7 @@ export class ClientSession implements ClientTransportHandler, ServerMessages {
     return this.#readOnly;
   }
   get server(): ServerAddress | null {
-    return this.#phase === 'established' ? this.#currentServer() : null;
+    return this.#phase === 'established' ? this.#servers.current : null;
   }
 
   leaseRemainingMs(): number {
@@ -225,17 +222,13 @@ export class ClientSession implements ClientTransportHandler, ServerMessages {
 
   // ---------------------------------------------------------------- connecting
 
-  #currentServer(): ServerAddress {
-    return this.#servers[this.#serverIndex] as ServerAddress;
-  }
-
   #attempt(nowMs: number): void {
     this.#connection++;
     this.#phase = 'opening';
     this.#phaseSinceMs = nowMs;
-    const server = this.#currentServer();
-    this.#trace('client.connecting', { host: server.host, port: server.port, attempt: this.#attempts });
-    this.#ports.transport.open(this.#connection, server);
+    const { host, port } = this.#servers.current;
+    this.#trace('client.connecting', { host, port });
+    this.#ports.transport.open(this.#connection, this.#servers.current);
   }
 
   opened(connection: number): void {
@@ -267,7 +260,7 @@ export class ClientSession implements ClientTransportHandler, ServerMessages {
     this.#readOnly = response.readOnly;
     if (!response.readOnly) this.#seenReadWrite = true;
     this.#phase = 'established';
-    this.#attempts = 0;
+    this.#servers.settle();
     this.#lastReceivedMs = this.#now();
     this.#lastHeardMs = this.#lastSentMs;
     this.#leaseLostSignalled = false;
@@ -293,15 +286,12 @@ export class ClientSession implements ClientTransportHandler, ServerMessages {
   }
 
   #disconnected(reason: string): void {
-    const nowMs = this.#now();
     const wasEstablished = this.#phase === 'established';
-    const server = this.#currentServer();
-    this.#trace('client.disconnected', { host: server.host, port: server.port, reason, lastZxid: formatZxid(this.#lastZxid) });
+    const { host, port } = this.#servers.current;
+    this.#trace('client.disconnected', { host, port, reason, lastZxid: formatZxid(this.#lastZxid) });
     this.#phase = 'idle';
     this.#pingSentMs = -1;
-    this.#serverIndex = (this.#serverIndex + 1) % this.#servers.length;
-    this.#nextAttemptMs = nowMs + backoffMs(this.#attempts, this.#servers.length, this.#ports.entropy);
-    this.#attempts++;
+    this.#nextAttemptMs = this.#now() + this.#servers.moveOn();
     if (wasEstablished) {
       // A close() that is under way goes on: whether the session was ended is unknown; the next server says so, or ends it.
       const closing = this.#closing;
@@ -348,8 +338,7 @@ export class ClientSession implements ClientTransportHandler, ServerMessages {
     if (this.#isOver()) return;
     this.#ports.transport.close(this.#connection);
     this.#phase = 'idle';
-    this.#timer?.cancel();
-    this.#timer = null;
+    this.#timer.cancel();
     this.watches.clear();
     const queued = this.#queue.takeAll();
     const closing = this.#closing;
@@ -536,31 +525,11 @@ export class ClientSession implements ClientTransportHandler, ServerMessages {
   }
 
   #handshakeTimeoutMs(): number {
-    return handshakeTimeoutMs(this.#attempts, this.#servers.length, this.#timeoutMs);
+    return this.#servers.handshakeTimeoutMs(this.#timeoutMs);
   }
 
-  /** Moves the timer only where it must be earlier; one that is too early does no harm: it looks at the deadlines and is armed again. */
   #arm(): void {
-    const at = this.#nextDeadlineMs();
-    if (this.#timer !== null && this.#timerAtMs <= at) return;
-    this.#timer?.cancel();
-    this.#timer = null;
-    if (at === Infinity) return;
-    this.#timerAtMs = at;
-    this.#timer = this.#ports.timers.after(Math.max(0, at - this.#now()), () => {
-      this.#timer = null;
-      const nowMs = this.#now();
-      // This process was held up: what the servers sent meanwhile is read before anybody is judged by the clock.
-      if (nowMs - at > LATE_TIMER_MS) {
-        this.#timerAtMs = nowMs;
-        this.#timer = this.#ports.timers.after(1, () => {
-          this.#timer = null;
-          this.#onTime(this.#now());
-        });
-        return;
-      }
-      this.#onTime(nowMs);
-    });
+    this.#timer.arm(this.#nextDeadlineMs());
   }
 
   #onTime(nowMs: number): void {
@@ -604,14 +573,3 @@ class ProtocolError extends Error {
 }
 
 function ignore(): void {}
-
-/** Fisher-Yates; so that the clients of an ensemble spread over it. */
-function shuffled<T>(items: readonly T[], entropy: Entropy): T[] {
-  const out = [...items];
-  const random = entropy.bytes(2 * out.length);
-  for (let i = out.length - 1; i > 0; i--) {
-    const j = (((random[2 * i] as number) << 8) | (random[2 * i + 1] as number)) % (i + 1);
-    [out[i], out[j]] = [out[j] as T, out[i] as T];
-  }
-  return out;
-}
