@@ -11,6 +11,9 @@ export const limits = {
   /** How long a server may take to accept a connection and answer the handshake in the first round; doubled from round to round. */
   handshakeFirstMs: 1_000,
   handshakeMinMs: 200,
+  /** How long the client stays on a read-only server, while it has nothing to do there; doubled from one to the next. */
+  readOnlyFirstMs: 1_000,
+  readOnlyMaxMs: 60_000,
   /** A timer that fires this much late says that the process was held up. */
   lateTimerMs: 200,
 } as const;

@@ -100,6 +100,9 @@ export class ClientSession implements ClientTransportHandler, ServerMessages {
   #readOnly = false;
   /** The session has been on a server with a quorum; only then does a read-only server know it. */
   #seenReadWrite = false;
+  /** When a read-only server is left to look for one with a quorum, and how long the next one is given. */
+  #leaveReadOnlyMs = Infinity;
+  #readOnlyPauseMs: number = limits.readOnlyFirstMs;
 
   readonly #servers: ServerRotation;
   #phase: Phase = 'idle';
@@ -258,7 +261,7 @@ export class ClientSession implements ClientTransportHandler, ServerMessages {
     this.#password = new Uint8Array(response.password);
     this.#timeoutMs = response.timeoutMs;
     this.#readOnly = response.readOnly;
-    if (!response.readOnly) this.#seenReadWrite = true;
+    this.#noteReadOnly(response.readOnly);
     this.#phase = 'established';
     this.#servers.settle();
     this.#lastReceivedMs = this.#now();
@@ -271,6 +274,17 @@ export class ClientSession implements ClientTransportHandler, ServerMessages {
     while (this.#queue.size > 0) this.#send(this.#queue.shift() as Entry);
     this.#setState('connected', resumed ? 'reconnected' : 'connected');
     this.#arm();
+  }
+
+  #noteReadOnly(readOnly: boolean): void {
+    if (readOnly) {
+      this.#leaveReadOnlyMs = this.#now() + this.#readOnlyPauseMs;
+      this.#readOnlyPauseMs = Math.min(limits.readOnlyMaxMs, 2 * this.#readOnlyPauseMs);
+    } else {
+      this.#seenReadWrite = true;
+      this.#leaveReadOnlyMs = Infinity;
+      this.#readOnlyPauseMs = limits.readOnlyFirstMs;
+    }
   }
 
   lost(connection: number, reason: string): void {
@@ -458,6 +472,7 @@ export class ClientSession implements ClientTransportHandler, ServerMessages {
     const entry = this.#pending.shift() as Entry;
     this.#lastHeardMs = Math.max(this.#lastHeardMs, entry.sentMs);
     if (zxid > this.#lastZxid) this.#lastZxid = zxid;
+    if (this.#readOnly && this.#pending.size === 0) this.#arm();
     if (entry.watch !== null) this.#register(entry.watch, entry.request.path, err);
     entry.done(err === Code.OK ? null : (codeName(err) as CoordErrorCode), result, zxid);
   }
@@ -511,6 +526,7 @@ export class ClientSession implements ClientTransportHandler, ServerMessages {
     let at = this.#closing === null ? Infinity : this.#closeDeadlineMs;
     if (this.#phase === 'established') {
       if (this.#pingSentMs < 0) at = Math.min(at, this.#lastSentMs + this.#pingIntervalMs());
+      if (this.#pending.size === 0) at = Math.min(at, this.#leaveReadOnlyMs);
       at = Math.min(at, this.#silentSinceMs() + this.#silenceTimeoutMs(), this.#lastHeardMs + this.#timeoutMs);
     } else {
       if (this.#phase === 'idle') at = Math.min(at, this.#nextAttemptMs);
@@ -540,6 +556,7 @@ export class ClientSession implements ClientTransportHandler, ServerMessages {
     if (this.#phase === 'established') {
       if (nowMs >= this.#lastHeardMs + this.#timeoutMs) this.#drop('the lease ran out');
       else if (nowMs >= this.#silentSinceMs() + this.#silenceTimeoutMs()) this.#drop('the server is silent');
+      else if (this.#pending.size === 0 && nowMs >= this.#leaveReadOnlyMs) this.#drop('looking for a server with a quorum');
       else if (this.#pingSentMs < 0 && nowMs >= this.#lastSentMs + this.#pingIntervalMs()) this.#ping(nowMs);
     } else if (this.#phase === 'idle') {
       if (nowMs >= this.#nextAttemptMs) this.#attempt(nowMs);

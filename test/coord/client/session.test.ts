@@ -401,3 +401,33 @@ test('a session of a read-only server is not offered to one with a quorum', (t) 
   t.false(s.session.readOnly);
   t.deepEqual(s.signals, ['connected', 'suspended', 'connected']);
 });
+
+test('a read-only server is left, when nothing is asked of it, for one with a quorum', (t) => {
+  const s = new Script({ servers: three, readOnly: true });
+  s.accept();
+  s.welcome(7n, 3000, true);
+  s.request('/1');
+  s.received();
+  s.time.advance(1500);
+  t.is(s.session.state, 'connected');
+  s.reply(1, 1);
+  s.time.advance(1);
+  t.is(s.session.state, 'suspended');
+  s.accept();
+  s.welcome(8n, 3000, true);
+  // The next one is given twice as long.
+  s.time.advance(1001);
+  t.is(s.received()[0]?.op, OpCode.ping);
+  s.reply(-2, 1);
+  s.time.advance(990);
+  t.is(s.session.state, 'connected');
+  s.time.advance(20);
+  t.is(s.session.state, 'suspended');
+  s.establish(9n);
+  for (let i = 0; i < 100; i++) {
+    s.time.advance(1000);
+    for (const { op } of s.received()) if (op === OpCode.ping) s.reply(-2, 1);
+  }
+  t.is(s.session.state, 'connected');
+  t.is(s.attempts.length, 3);
+});
