@@ -381,11 +381,15 @@ export class JobExecution {
 
   #onFailure(task: Task, failure: JobFailure, retryable: boolean): void {
     const region = this.#regions[task.region] as Region;
-    // The first failure of a region decides; the others of the same attempt follow from it.
-    if (this.#ending || region.phase === 'canceling' || region.phase === 'idle') return;
+    if (this.#ending || region.phase === 'idle') return;
+    // The first failure of a region decides; the others of the same attempt follow from it, or are its cause: a broken channel is often seen first.
+    if (region.phase === 'canceling') {
+      if (failure.message.startsWith('task manager ') && this.#failures[0]?.message !== failure.message) this.#note(failure);
+      return;
+    }
     const next = retryable ? nextRestart(this.spec.graph.restart, { restarts: this.#restarts, backoffMs: this.#backoffMs }, this.#master.nowMs - this.#lastFailureMs) : null;
     if (next === null) return this.#fail(failure);
-    this.#failures = [failure, ...this.#failures].slice(0, FAILURES_KEPT);
+    this.#note(failure);
     this.#lastFailureMs = this.#master.nowMs;
     this.#restarts = next.restarts;
     this.#backoffMs = next.backoffMs;
@@ -397,9 +401,13 @@ export class JobExecution {
   }
 
   #fail(failure: JobFailure): void {
-    this.#failures = [failure, ...this.#failures].slice(0, FAILURES_KEPT);
+    this.#note(failure);
     this.#goal = 'fail';
     this.#trace('failing', { because: failure.message });
+  }
+
+  #note(failure: JobFailure): void {
+    this.#failures = [failure, ...this.#failures].slice(0, FAILURES_KEPT);
   }
 
   /** Those that were never sent end at once; the others when their task managers say so. */

@@ -65,6 +65,8 @@ export class JobMaster {
       case 'jobFound':
         assert(!this.#jobs.has(event.job.spec.jobId), `job ${event.job.spec.jobId} is found once`);
         this.#jobs.set(event.job.spec.jobId, new JobExecution(this.#context, event.job));
+        // Task managers that had said what they run before the job was known say it again.
+        for (const taskManagerId of new Set(event.job.record.slots)) if (taskManagerId !== null && this.pool.isRegistered(taskManagerId)) this.#hello(taskManagerId);
         return;
       case 'request':
         this.#jobs.get(event.jobId)?.onRequest(event.request);
@@ -76,7 +78,7 @@ export class JobMaster {
         const entry = this.pool.get(event.taskManagerId);
         if (entry === undefined) return;
         entry.connected = true;
-        this.#effects.push({ type: 'send', to: event.taskManagerId, message: { type: 'hello', epoch: this.epoch, masterId: this.#masterId } });
+        this.#hello(event.taskManagerId);
         return;
       }
       case 'taskManagerDisconnected': {
@@ -177,12 +179,20 @@ export class JobMaster {
     for (const { executionId, state } of reports) {
       if (state === 'FINISHED' || state === 'CANCELED' || state === 'FAILED') continue;
       const job = this.#jobOf(executionId);
-      const execution = job === undefined || job.terminal ? null : job.graph.find(executionId)?.execution;
+      // A job that could not be read yet must find its tasks alive.
+      if (job === undefined) continue;
+      const execution = job.terminal ? null : job.graph.find(executionId)?.execution;
       // One that was given up here, too: another attempt may be about to begin.
       if (execution == null || execution.taskManagerId !== taskManagerId || !isLive(execution)) strangers.push(executionId);
     }
     if (strangers.length > 0) this.#effects.push({ type: 'send', to: taskManagerId, message: { type: 'cancel', epoch: this.epoch, executionIds: strangers } });
     for (const job of this.#jobs.values()) job.onRegistered(taskManagerId, byId);
+  }
+
+  #hello(taskManagerId: string): void {
+    const entry = this.pool.get(taskManagerId);
+    if (entry !== undefined) entry.registered = false;
+    this.#effects.push({ type: 'send', to: taskManagerId, message: { type: 'hello', epoch: this.epoch, masterId: this.#masterId } });
   }
 
   /** Slots may have become free: others may have waited for them. */

@@ -67,12 +67,17 @@ export class MasterTerm {
   async begin(): Promise<void> {
     try {
       this.#store = await MasterStore.grant(this.#coord, this.epoch, this.#options.leadership.path, () => this.#over);
-      // Workers first: a job's tasks on a worker that is not there are known to be lost as soon as the job is.
-      await this.#takeTaskManagers(await listTaskManagers(this.#coord));
+      // First which workers there are (a job's tasks on others are lost), then the jobs, and only then what the workers say of them.
+      const taskManagers = await listTaskManagers(this.#coord);
+      if (this.#over) return;
+      for (const [taskManagerId, { address, slots }] of taskManagers) this.#step({ type: 'taskManagerUp', taskManagerId, address, slots });
       await Promise.all((await listJobIds(this.#coord)).map((jobId) => this.#takeJob(jobId)));
       if (this.#over) return;
       this.#ready = true;
-      this.#keep(async (watch) => this.#takeTaskManagers(await listTaskManagers(this.#coord, watch)));
+      this.#takeTaskManagers(taskManagers);
+      this.#keep(async (watch) => {
+        this.#takeTaskManagers(await listTaskManagers(this.#coord, watch));
+      });
       this.#keep(async (watch) => {
         await Promise.all((await listJobIds(this.#coord, watch)).map((jobId) => this.#takeJob(jobId)));
       });
@@ -123,7 +128,7 @@ export class MasterTerm {
     refresher.refresh();
   }
 
-  async #takeTaskManagers(found: ReadonlyMap<string, { readonly address: string; readonly slots: number }>): Promise<void> {
+  #takeTaskManagers(found: ReadonlyMap<string, { readonly address: string; readonly slots: number }>): void {
     if (this.#over) return;
     for (const [taskManagerId, link] of this.#links) {
       if (found.has(taskManagerId)) continue;
@@ -133,7 +138,7 @@ export class MasterTerm {
     }
     for (const [taskManagerId, { address, slots }] of found) {
       if (this.#links.has(taskManagerId)) continue;
-      this.#step({ type: 'taskManagerUp', taskManagerId, address, slots });
+      if (this.master.pool.get(taskManagerId) === undefined) this.#step({ type: 'taskManagerUp', taskManagerId, address, slots });
       this.#links.set(taskManagerId, this.#link(taskManagerId, address, slots));
     }
   }
