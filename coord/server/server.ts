@@ -51,6 +51,8 @@ export interface ServerConfig {
   readonly digest: (text: string) => string;
   /** user:base64(sha1(user:password)) of the super user, or null. */
   readonly superDigest: string | null;
+  /** Content of /zookeeper/config: the server lines and a version. */
+  readonly configData: string;
 }
 
 /** What the driver has to carry out after a turn, beside flushing `dirtyConnections`. */
@@ -111,7 +113,7 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
     this.#wallMs = boot.wallMs;
     // SessionTrackerImpl.initializeNextSessionId: the server's id above, the time in the middle, a counter below.
     this.#nextSessionId = BigInt.asIntN(64, (BigInt(config.sid) << 56n) | ((BigInt.asUintN(64, BigInt(Math.floor(boot.wallMs)) << 24n) >> 8n) & 0x00ff_ffff_ffff_0000n));
-    this.#listenToTree();
+    this.#ownTree();
   }
 
   /** Before the first input of a turn. */
@@ -378,7 +380,8 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
     this.#reply(connection, xid, op, zxid, err, result, arrivedMs);
   }
 
-  #listenToTree(): void {
+  #ownTree(): void {
+    this.tree.setConfig(Buffer.from(this.config.configData));
     this.tree.onChange = (event, path, zxid, acl) => {
       this.#changeZxid = zxid;
       this.watches.trigger(event, path, this.#fire, acl);
@@ -566,7 +569,7 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
         this.#incoming = null;
         this.tree.loadDone(effect.baseZxid);
         this.onResetState?.(effect.baseZxid);
-        this.#listenToTree();
+        this.#ownTree();
         return;
       case 'serving':
         this.#serve(effect.serving, effect.epoch, effect.originId);
@@ -619,11 +622,12 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
   readonly #applyDecoded = (header: TxnHeader, txn: Txn): void => this.#apply(header, txn);
 
   #apply(header: TxnHeader, txn: Txn): void {
-    const { err, result } = this.tree.apply(header, txn);
-    if (this.serving === 'no') return;
     const { zxid, originId, requestNo } = header;
+    const isOurs = this.serving !== 'no' && requestNo !== 0 && originId === this.#originId && zxidEpoch(zxid) === this.#epoch;
+    const { err, result } = this.tree.apply(header, txn, isOurs);
+    if (this.serving === 'no') return;
     let waiting: Waiting | null = null;
-    if (requestNo !== 0 && originId === this.#originId && zxidEpoch(zxid) === this.#epoch) {
+    if (isOurs) {
       waiting = this.#pending[this.#pendingHead] ?? null;
       assert(waiting !== null && waiting.requestNo === requestNo, 'txns of this origin come in the order of its requests');
       this.#pendingHead++;

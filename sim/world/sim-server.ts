@@ -81,7 +81,7 @@ export class SimServer {
         ...DEFAULT_DRIVER_OPTIONS,
         server: {
           sid: this.sid, standalone: false, voters: this.#options.voters.length, tickMs: SIM_TICK_MS, minSessionTimeoutMs: 2 * SIM_TICK_MS, maxSessionTimeoutMs: 20 * SIM_TICK_MS, juteMaxBuffer: 0xfffff,
-          digest: (text) => createHash('sha1').update(text).digest('base64'), superDigest: null,
+          digest: (text) => createHash('sha1').update(text).digest('base64'), superDigest: null, configData: '',
         },
         description: { version: 'sim', settings: [], environment: [], openFileDescriptors: () => -1, maxFileDescriptors: () => -1 },
         peer: { sid: this.sid, voters: this.#options.voters, detectMs: 1000, heartbeatMs: 200, electionGraceMs: 50, progressMs: 250, learnerWindowBytes: 4 << 20, recentBytesMax: 64 * 1024 },
