@@ -73,8 +73,8 @@ export class JobExecution {
   #failures: readonly JobFailure[];
   #lastFailureMs: number;
   #nextCheckpointMs = Infinity;
-  /** The checkpoint that the last deployment began from; 0: none, or a former master's deployment. */
-  #deployedFrom = 0;
+  /** The checkpoint that the last deployment began from; 0: none. */
+  #restoredFrom: number;
   /** By source vertex: when to ask for splits; Infinity while an answer is awaited, or for a bounded source that has been asked. */
   readonly #discoverAtMs = new Map<string, number>();
 
@@ -91,6 +91,7 @@ export class JobExecution {
     this.#restarts = record.restarts;
     this.#backoffMs = record.backoffMs;
     this.#failures = record.failures;
+    this.#restoredFrom = record.restoredFrom;
     this.#lastFailureMs = master.nowMs;
     this.#goal = record.status === 'FAILING' ? 'fail' : record.status === 'CANCELING' ? 'cancel' : record.status === 'STOPPING' ? 'stop' : 'run';
     this.#regions = this.graph.regions.map((tasks, index): Region => {
@@ -306,18 +307,18 @@ export class JobExecution {
     if (given === null) return;
     open.forEach((i, at) => (this.#slots[i] = given[at] as string));
     const attempt = ++this.#attempt;
+    this.#restoredFrom = this.checkpoints.metadata?.checkpointId ?? 0;
     for (const region of due) {
       region.attempt = attempt;
       region.phase = 'assigning';
       for (const task of region.tasks) this.graph.begin(task, attempt, this.#slots[task.subtask] as string, 'SCHEDULED');
     }
-    this.#trace('assigned', { attempt, slots: [...this.#slots], restoredFrom: this.checkpoints.metadata?.checkpointId ?? null });
+    this.#trace('assigned', { attempt, slots: [...this.#slots], restoredFrom: this.#restoredFrom });
     this.#persist(() => this.#deploy(due.filter((region) => region.phase === 'assigning' && region.attempt === attempt)));
   }
 
   #deploy(regions: readonly Region[]): void {
     const byTaskManager = new Map<string, TaskDeployment[]>();
-    this.#deployedFrom = this.checkpoints.metadata?.checkpointId ?? 0;
     for (const region of regions) {
       region.phase = 'deployed';
       for (const task of region.tasks) {
@@ -448,12 +449,12 @@ export class JobExecution {
     }
     if (this.#nextCheckpointMs === Infinity) this.#nextCheckpointMs = this.#master.nowMs + this.spec.graph.checkpoint.intervalMs;
     if (!this.checkpoints.idle) return null;
+    // After a stop or final checkpoint tasks finish by themselves.
+    const newest = this.checkpoints.completed.at(-1);
+    if (newest !== undefined && newest.kind !== 'periodic' && newest.checkpointId > this.#restoredFrom) return null;
     const sources = tasks.filter(({ vertex, execution }) => this.#splits[vertex.id] !== undefined && execution?.state === 'RUNNING');
     const kind: CheckpointKind = sources.every(({ execution }) => execution?.inputEnded) ? 'final' : this.#goal === 'stop' ? 'stop' : 'periodic';
-    // After a final or stop checkpoint tasks finish by themselves; another one at once would only disturb them.
-    const newest = this.checkpoints.completed.at(-1);
-    const urgent = kind !== 'periodic' && (newest?.kind !== kind || newest.checkpointId <= this.#deployedFrom);
-    return urgent || this.#master.nowMs >= this.#nextCheckpointMs ? kind : null;
+    return kind !== 'periodic' || this.#master.nowMs >= this.#nextCheckpointMs ? kind : null;
   }
 
   #addSplits(vertexId: string, isNew: ReadonlySet<string>): void {
@@ -535,7 +536,7 @@ export class JobExecution {
   #recordWith(status: JobStatus): JobRecord {
     return {
       status, epoch: this.#master.epoch, attempt: this.#attempt, regions: this.#regions.map(({ attempt }) => attempt), slots: [...this.#slots],
-      splits: this.#splits, restarts: this.#restarts, backoffMs: this.#backoffMs, failures: this.#failures,
+      splits: this.#splits, restoredFrom: this.#restoredFrom, restarts: this.#restarts, backoffMs: this.#backoffMs, failures: this.#failures,
     };
   }
 

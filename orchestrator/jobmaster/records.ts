@@ -59,6 +59,8 @@ export interface JobRecord {
   readonly slots: readonly (string | null)[];
   /** By source vertex. */
   readonly splits: Readonly<Record<string, SourceSplits>>;
+  /** The checkpoint that the last deployment began from; 0: none. */
+  readonly restoredFrom: number;
   readonly restarts: number;
   /** Delay before the next restart, for exponential-delay. */
   readonly backoffMs: number;
@@ -102,5 +104,5 @@ export interface RecoveredJob {
 }
 
 export function newJobRecord(): JobRecord {
-  return { status: 'CREATED', epoch: 0, attempt: 0, regions: [], slots: [], splits: {}, restarts: 0, backoffMs: 0, failures: [] };
+  return { status: 'CREATED', epoch: 0, attempt: 0, regions: [], slots: [], splits: {}, restoredFrom: 0, restarts: 0, backoffMs: 0, failures: [] };
 }
