@@ -40,7 +40,7 @@ export class DataPlane {
   readonly #taskManagerId: string;
   readonly #owners = new Map<ExecutionId, InputOwner>();
   readonly #pending = new Map<ExecutionId, Set<PendingOpen>>();
-  /** By address: connections that this side dialled. */
+  /** By task manager and address: connections that this side dialled. */
   readonly #dialled = new Map<string, OutgoingConnection>();
   readonly #accepted = new Set<WebSocket>();
 
@@ -64,10 +64,11 @@ export class DataPlane {
       this.#openLocal(from, to.executionId, channel);
       return;
     }
-    let connection = this.#dialled.get(to.address);
+    const peer = `${to.taskManagerId}@${to.address}`;
+    let connection = this.#dialled.get(peer);
     if (connection === undefined) {
-      connection = new OutgoingConnection(to, () => this.#dialled.delete(to.address));
-      this.#dialled.set(to.address, connection);
+      connection = new OutgoingConnection(to, () => this.#dialled.delete(peer));
+      this.#dialled.set(peer, connection);
     }
     connection.open(from, to.executionId, channel, onBroken);
   }

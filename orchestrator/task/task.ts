@@ -11,7 +11,6 @@
  */
 import { AssertionFailed, assertNever } from '../../coord/base/assert.ts';
 import { DreyError } from '../../coord/base/errors.ts';
-import type { SinkContext, SinkWriter } from '../api/sink.ts';
 import type { Json, SourceSplit } from '../api/source.ts';
 import { OutputChannel } from '../exchange/output-channel.ts';
 import { outputWriters } from '../exchange/output-writers.ts';
@@ -21,14 +20,14 @@ import { isRetryable } from '../operators/operator.ts';
 import type { ExecutionId, ExecutionState, TaskDeployment, TaskMetrics, TaskReport, TaskState } from '../rpc/messages.ts';
 import { decodeStateFile, encodeStateFile } from '../state/state-file.ts';
 import { subtaskStatePath } from '../storage/paths.ts';
-import { CommitLog } from './commit-log.ts';
 import type { InputChannel, TaskEnvironment } from './environment.ts';
 import { InputGate } from './input-gate.ts';
 import { OperatorChain } from './operator-chain.ts';
-import type { TaskProgram } from './program.ts';
+import { SinkOutput } from './sink-output.ts';
 import { SourceInput } from './source-input.ts';
 import type { Barrier, Batch } from './stream-element.ts';
 import { MIN_WATERMARK } from './stream-element.ts';
+import { TaskMeter } from './task-meter.ts';
 import { Wake } from './wake.ts';
 
 /** How long gathered records and event time may wait while a task is busy. */
@@ -36,7 +35,6 @@ const FLUSH_INTERVAL_MS = 50;
 /** After this time a cancelled task is given up, even if user code still holds it. */
 const CANCEL_GRACE_MS = 10_000;
 
-type Phase = 'busy' | 'backPressured' | 'idle';
 type Outcome = 'FINISHED' | 'CANCELED' | 'FAILED';
 
 export class Task {
@@ -47,9 +45,9 @@ export class Task {
   readonly #inputs = new Map<ExecutionId, number>();
   /** By input channel: gives credit to the sender. */
   readonly #grants: (((credits: number) => void) | null)[] = [];
-  readonly #commitLog = new CommitLog();
   readonly #positionsAt = new Map<number, TaskState['splits']>();
   readonly #onTerminal: () => void;
+  readonly #meter: TaskMeter;
 
   /** Resolves when the task has reached a terminal state. */
   readonly ended: Promise<void>;
@@ -60,8 +58,7 @@ export class Task {
   #error: TaskReport['error'] = null;
   #chain = new OperatorChain([]);
   #source: SourceInput | null = null;
-  #sinkWriter: SinkWriter<unknown> | null = null;
-  #program: TaskProgram | null = null;
+  #sink: SinkOutput | null = null;
   #writers: RecordWriter[] = [];
 
   #trigger: Omit<Barrier, 'type' | 'ended'> | null = null;
@@ -70,20 +67,11 @@ export class Task {
   #newestCheckpointId: number;
   #ackedCheckpointId = 0;
   #completedCheckpointId: number;
-  #commits: Promise<void> = Promise.resolve();
   #endAnnounced = false;
   #emittedWatermarkMs = MIN_WATERMARK;
   #emittedIdle = false;
   #flushedMs = 0;
   #timedMs = 0;
-
-  #numRecordsIn = 0;
-  #numRecordsOut = 0;
-  /** What the loop does now, and since when; how long it did what since the last takeMetrics. */
-  #phase: Phase = 'idle';
-  #phaseSinceMs = 0;
-  #spentMs: Record<Phase, number> = { busy: 0, backPressured: 0, idle: 0 };
-  #measuredMs: number;
 
   constructor(deployment: TaskDeployment, env: TaskEnvironment, onTerminal: () => void) {
     this.deployment = deployment;
@@ -101,7 +89,7 @@ export class Task {
       restoredCheckpointId: this.#newestCheckpointId,
       restoredWatermarkMs: Math.max(MIN_WATERMARK, ...restored.map((state) => state.watermarkMs)),
     });
-    this.#measuredMs = env.nowMs();
+    this.#meter = new TaskMeter(env.nowMs());
   }
 
   get executionId(): ExecutionId {
@@ -173,7 +161,8 @@ export class Task {
   abortCheckpoint(checkpointId: number): void {
     this.#newestCheckpointId = Math.max(this.#newestCheckpointId, checkpointId);
     if (this.#trigger !== null && this.#trigger.checkpointId <= checkpointId) this.#trigger = null;
-    if (this.#lastCheckpointId !== null && this.#lastCheckpointId <= checkpointId) this.#lastCheckpointId = null;
+    const last = this.#lastCheckpointId;
+    if (last !== null && last <= checkpointId && last > this.#completedCheckpointId) this.#lastCheckpointId = null;
     this.#gate.abort(checkpointId);
     this.#wake.wake();
   }
@@ -185,7 +174,7 @@ export class Task {
     this.#completedCheckpointId = checkpointId;
     this.#source?.checkpointCompleted(positions);
     for (const id of this.#positionsAt.keys()) if (id <= checkpointId) this.#positionsAt.delete(id);
-    this.#commits = this.#commits.then(async () => this.#commitThrough(checkpointId)).catch((error: unknown) => this.#fail(error));
+    this.#commitThrough(checkpointId).catch((error: unknown) => this.#fail(error));
   }
 
   addSplits(splits: readonly SourceSplit[]): void {
@@ -221,22 +210,15 @@ export class Task {
 
   /** Since the last call. */
   takeMetrics(): TaskMetrics {
-    const nowMs = this.#env.nowMs();
-    this.#enter(this.#phase, nowMs);
-    const perSecond = 1000 / Math.max(1, nowMs - this.#measuredMs);
-    const metrics: TaskMetrics = {
+    return {
       executionId: this.executionId,
-      numRecordsIn: this.#numRecordsIn,
-      numRecordsOut: this.#numRecordsOut,
+      numRecordsIn: this.#meter.numRecordsIn,
+      numRecordsOut: this.#meter.numRecordsOut,
       numLateRecordsDropped: this.#chain.numLateRecordsDropped,
       currentInputWatermark: this.#source === null ? this.#gate.watermarkMs : this.#emittedWatermarkMs,
-      busyTimeMsPerSecond: Math.min(1000, Math.round(this.#spentMs.busy * perSecond)),
-      backPressuredTimeMsPerSecond: Math.min(1000, Math.round(this.#spentMs.backPressured * perSecond)),
+      ...this.#meter.takeTimes(this.#env.nowMs()),
       sourceLag: null,
     };
-    this.#spentMs = { busy: 0, backPressured: 0, idle: 0 };
-    this.#measuredMs = nowMs;
-    return metrics;
   }
 
   // ---------------------------------------------------------------- from DEPLOYING to RUNNING
@@ -244,7 +226,6 @@ export class Task {
   async #initialize(): Promise<void> {
     const { deployment, executionId } = this;
     const program = await this.#env.loadProgram(deployment);
-    this.#program = program;
     this.#chain = new OperatorChain(program.operators);
     await this.#restore();
     if (this.#outcome !== null) return;
@@ -256,8 +237,12 @@ export class Task {
       return channel;
     };
     this.#writers = outputWriters(program, deployment, output);
-    if (program.sink !== null) await this.#openSink(program);
-    if (program.source !== null && this.#outcome === null) await this.#openSource(program);
+    if (program.sink !== null) this.#sink = await SinkOutput.open(program.sink, deployment, program.parallelism, this.#env.log, () => this.#outcome === null);
+    const [spec] = program.operatorSpecs;
+    if (program.source === null || spec === undefined || this.#outcome !== null) return;
+    const reader = program.source.source.createReader({ jobId: deployment.jobId, subtask: deployment.subtask, parallelism: program.parallelism, log: this.#env.log });
+    this.#source = new SourceInput(program.source, spec, reader, deployment.restore, () => this.#wake.wake());
+    await this.#source.addSplits(deployment.splits, this.#env.nowMs());
   }
 
   async #restore(): Promise<void> {
@@ -265,33 +250,6 @@ export class Task {
       if (vertexId !== this.deployment.vertexId || keyedStateFile === null) continue;
       this.#chain.restore(decodeStateFile(await this.#env.storage.get(keyedStateFile), keyedStateFile));
     }
-  }
-
-  /** Leftovers first, then what the checkpoint promised, then a writer. An old subtask's committables are committed by one new one. */
-  async #openSink(program: TaskProgram): Promise<void> {
-    const { sink } = program;
-    if (sink === null) return;
-    const context = this.#sinkContext(program);
-    await sink.recover?.(context);
-    for (const state of this.deployment.restore?.states ?? []) {
-      if (state.vertexId !== this.deployment.vertexId || state.subtask % program.parallelism !== this.deployment.subtask) continue;
-      if (state.committables.length > 0 && this.#outcome === null) await sink.commit?.(state.committables, context);
-    }
-    if (this.#outcome === null) this.#sinkWriter = await sink.createWriter(context);
-  }
-
-  async #openSource(program: TaskProgram): Promise<void> {
-    const { deployment } = this;
-    const [spec] = program.operatorSpecs;
-    if (program.source === null || spec === undefined) return;
-    const reader = program.source.source.createReader({ jobId: deployment.jobId, subtask: deployment.subtask, parallelism: program.parallelism, log: this.#env.log });
-    this.#source = new SourceInput(program.source, spec, reader, deployment.restore, () => this.#wake.wake());
-    await this.#source.addSplits(deployment.splits, this.#env.nowMs());
-  }
-
-  #sinkContext(program: TaskProgram): SinkContext {
-    const { jobId, jobName, vertexId, subtask, attempt, restore } = this.deployment;
-    return { jobId, jobName, sinkId: vertexId, subtask, parallelism: program.parallelism, attempt, restoredCheckpointId: restore?.checkpointId ?? 0, log: this.#env.log };
   }
 
   // ---------------------------------------------------------------- RUNNING
@@ -304,26 +262,20 @@ export class Task {
       if (this.#outcome !== null) return;
       const startMs = this.#env.nowMs();
       if (this.#writers.some((writer) => writer.blocked)) {
-        this.#enter('backPressured', startMs);
+        this.#meter.enter('backPressured', startMs);
         await this.#wake.wait();
         continue;
       }
-      this.#enter('busy', startMs);
+      this.#meter.enter('busy', startMs);
       let worked = this.#step(startMs);
       if (typeof worked !== 'boolean') worked = await worked;
       if (worked && startMs - this.#flushedMs < FLUSH_INTERVAL_MS) continue;
       this.#flushedMs = startMs;
       for (const writer of this.#writers) writer.flush();
       if (worked) continue;
-      this.#enter('idle', this.#env.nowMs());
+      this.#meter.enter('idle', this.#env.nowMs());
       await this.#wake.wait();
     }
-  }
-
-  #enter(phase: Phase, nowMs: number): void {
-    this.#spentMs[this.#phase] += Math.max(0, nowMs - Math.max(this.#phaseSinceMs, this.#measuredMs));
-    this.#phase = phase;
-    this.#phaseSinceMs = nowMs;
   }
 
   /** One thing; false when there is nothing to do. A promise only where a sink has to be waited for. */
@@ -334,7 +286,7 @@ export class Task {
     if (event === null) return false;
     switch (event.type) {
       case 'records': {
-        this.#numRecordsIn += event.batch.values.length;
+        this.#meter.numRecordsIn += event.batch.values.length;
         const waiting = this.#process(event.batch);
         if (waiting === null) {
           this.#grants[event.channel]?.(1);
@@ -375,7 +327,7 @@ export class Task {
     }
     const taken = source.take(nowMs);
     if (taken === null) return false;
-    this.#numRecordsIn += taken.numRecords;
+    this.#meter.numRecordsIn += taken.numRecords;
     const waiting = this.#process(taken.batch);
     return waiting === null ? true : waiting.then(() => true);
   }
@@ -387,9 +339,9 @@ export class Task {
   }
 
   #emit(batch: Batch): Promise<void> | null {
-    this.#numRecordsOut += batch.values.length;
+    this.#meter.numRecordsOut += batch.values.length;
     for (const writer of this.#writers) writer.emit(batch);
-    return this.#sinkWriter === null ? null : this.#sinkWriter.write(batch.values);
+    return this.#sink === null ? null : this.#sink.write(batch.values);
   }
 
   async #advance(watermarkMs: number, idle: boolean): Promise<boolean> {
@@ -413,15 +365,15 @@ export class Task {
   async #checkpoint(barrier: Barrier, alignmentMs: number): Promise<boolean> {
     const { checkpointId, stop, final, ended } = barrier;
     const startMs = this.#env.nowMs();
-    if (this.#sinkWriter !== null) {
-      this.#commitLog.stage(checkpointId, await this.#sinkWriter.prepareCommit(checkpointId));
+    if (this.#sink !== null) {
+      await this.#sink.prepareCommit(checkpointId);
       if (this.#outcome !== null) return true;
     }
     const snapshots = this.#chain.snapshot();
     const keyedState = snapshots.size === 0 ? null : encodeStateFile(snapshots);
     const splits = this.#source?.positions() ?? {};
     this.#positionsAt.set(checkpointId, splits);
-    const committables: readonly Json[] = this.#commitLog.uncommitted();
+    const committables: readonly Json[] = this.#sink?.uncommitted() ?? [];
     const watermarkMs = this.#source === null ? this.#gate.watermarkMs : this.#emittedWatermarkMs;
     for (const writer of this.#writers) writer.broadcast(barrier);
     if (stop || final) this.#lastCheckpointId = checkpointId;
@@ -452,15 +404,11 @@ export class Task {
   }
 
   async #commitThrough(checkpointId: number): Promise<void> {
-    const program = this.#program;
-    if (program !== null && program.sink !== null) {
-      for (const epoch of this.#commitLog.through(checkpointId)) {
-        await this.#env.pause();
-        if (this.#outcome !== null) return;
-        await program.sink.commit?.(epoch.committables, this.#sinkContext(program));
-        this.#commitLog.committed(epoch);
-      }
-    }
+    await this.#sink?.commitThrough(checkpointId, async () => {
+      // Asks for the lease, too.
+      await this.#env.pause();
+      return this.#outcome === null;
+    });
     if (this.#lastCheckpointId === checkpointId && this.#outcome === null) this.#finish();
   }
 
@@ -493,7 +441,7 @@ export class Task {
 
   async #close(): Promise<void> {
     for (const writer of this.#writers) writer.close();
-    const closings = await Promise.allSettled([this.#source?.close(), this.#sinkWriter?.close(), this.#commits]);
+    const closings = await Promise.allSettled([this.#source?.close(), this.#sink?.close()]);
     for (const closing of closings) {
       if (closing.status === 'rejected') this.#env.log(`while closing: ${String(closing.reason)}`);
     }
