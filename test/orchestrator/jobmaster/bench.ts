@@ -201,10 +201,15 @@ export class Bench {
     }
   }
 
+  /** Effects are carried out in the order in which they were given: what comes of one waits behind the others. */
+  #draining = false;
   step(event: MasterEvent): void {
     const { master } = this;
     master.step(event, this.nowMs, 1e12 + this.nowMs);
+    if (this.#draining) return;
+    this.#draining = true;
     for (let effects = master.drain(); effects.length > 0 && this.master === master; effects = master.drain()) for (const effect of effects) this.#carryOut(effect);
+    this.#draining = false;
   }
 
   /** Lets time pass, waking the master when it asked to be. */
