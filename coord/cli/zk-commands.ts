@@ -43,7 +43,7 @@ export function zkCommands(withClient: WithClient): Command[] {
   const json = ['--json', 'one JSON document'] as const;
 
   add('ls', 'the children of a znode')
-    .argument('<path>', '', absolute)
+    .argument('[path]', '', absolute, '/')
     .option('-R, --recursive', 'everything below, one path a line')
     .option('-s, --stat', 'the stat too')
     .option('-w, --watch', 'wait for the next change of the list, and print it')
@@ -260,8 +260,9 @@ async function watchUntilInterrupted(context: ZkContext, path: string, mode: Add
     const zxid = `0x${event.zxid.toString(16)}`;
     out(asJson ? JSON.stringify({ type: event.type, path: event.path, zxid }) : `${event.type} ${event.path}${event.zxid === 0 ? '' : ` zxid=${zxid}`}`);
   };
+  let unsubscribe: () => void = () => undefined;
   const ended = new Promise<void>((resolve) => {
-    client.onState((signal) => {
+    unsubscribe = client.onState((signal) => {
       if (asJson) out(JSON.stringify({ state: signal }));
       else out(`-- ${signal}`);
       if (signal === 'expired' || signal === 'closed' || signal === 'auth-failed') resolve();
@@ -269,6 +270,7 @@ async function watchUntilInterrupted(context: ZkContext, path: string, mode: Add
   });
   const handle = await client.addWatch(path, mode, print);
   await Promise.race([context.interrupted(), ended]);
+  unsubscribe();
   if (client.state === 'connected') await handle.remove();
 }
 
