@@ -6,6 +6,8 @@ if (v[0] < 20 || (v[0] === 20 && v[1] < 19)) {
   console.error('drey needs Node 20.19 or newer; this is ' + process.version + '.');
   process.exit(1);
 }
+// Before anything uses the pool: a server has several journal writes and LevelDB in flight at once.
+process.env.UV_THREADPOOL_SIZE = process.env.UV_THREADPOOL_SIZE || '8';
 import('node:fs').then(function (fs) {
   var source = new URL('./drey.ts', import.meta.url);
   var built = new URL('./dist/drey.js', import.meta.url);

@@ -45,7 +45,7 @@ export interface QuorumPeerOptions {
   readonly diskRetryMs: number;
 }
 
-export const DEFAULT_DRIVER_OPTIONS = { flushEntriesMax: 2000, flushIntervalMs: 500, diskRetryMs: 500 } as const;
+export const DEFAULT_DRIVER_OPTIONS = { flushEntriesMax: 1000, flushIntervalMs: 500, diskRetryMs: 500 } as const;
 
 export class QuorumPeer implements ClientPipeline, PeerTransportHandler {
   readonly #ports: QuorumPeerPorts;
@@ -103,7 +103,7 @@ export class QuorumPeer implements ClientPipeline, PeerTransportHandler {
 
   // ------------------------------------------------------------ boot, and boot again after a failed disk
 
-  #boot(done: Callback): void {
+  #boot(done: Callback, again = true): void {
     const incarnation = ++this.#incarnation;
     const storage = this.#ports.openStorage();
     storage.open((error, recovered) => {
@@ -116,7 +116,12 @@ export class QuorumPeer implements ClientPipeline, PeerTransportHandler {
           for (const [key, value] of entries) tree.loadEntry(key, value);
         },
         (loadError) => {
-          if (loadError !== null) return done(loadError);
+          if (loadError !== null) {
+            // The damage is remembered: the next open finds an empty, suspect server, which takes a SNAP from the leader.
+            const damaged = loadError instanceof DreyError && loadError.code === 'COORD_STATE_DAMAGED';
+            this.#ports.trace.event('StorageWarning', { warning: loadError.message });
+            return storage.close(() => (damaged && again ? this.#boot(done, false) : done(loadError)));
+          }
           tree.loadDone(recovered.history.appliedZxid);
           this.#storage = storage;
           this.#begin(tree, recovered.history);
