@@ -4,7 +4,7 @@
  *
  * Invariants, asserted:
  *  - groups are contiguous: consecutive counters within an epoch, each epoch from counter 1, epochs ascending;
- *  - memory holds exactly the groups after `#afterZxid`; what has not been delivered is always in memory;
+ *  - memory holds exactly the groups after `#afterZxid`; what has not been delivered, or is not durable, is always in memory;
  *  - delivery goes on in this order, each group once; truncation never cuts below what was delivered.
  *
  * Source: history h of the Zab paper. Durability is tracked in peer-context.ts, commitment in leader.ts and learner.ts.
@@ -29,6 +29,8 @@ export class History {
   /** End of the history; moves back only by truncate and reset. */
   #lastZxid: Zxid = 0;
   #deliveredZxid: Zxid = 0;
+  /** Groups up to here are in the journal and may be dropped from memory; set as they become durable. */
+  evictableZxid: Zxid = 0;
   /** Groups after this zxid may be asked of the journal. */
   #journalStartZxid: Zxid = 0;
 
@@ -145,6 +147,7 @@ export class History {
     this.#afterZxid = baseZxid;
     this.#lastZxid = baseZxid;
     this.#deliveredZxid = baseZxid;
+    this.evictableZxid = 0;
   }
 
   #extendEpoch(lastZxid: Zxid): void {
@@ -162,7 +165,7 @@ export class History {
   #evict(): void {
     while (this.#bytes > this.#recentBytesMax && this.#head < this.#groups.length) {
       const group = this.#groups[this.#head] as TxnGroup;
-      if (group.lastZxid > this.#deliveredZxid) break;
+      if (group.lastZxid > this.#deliveredZxid || group.lastZxid > this.evictableZxid) break;
       this.#head++;
       this.#firstIndex++;
       this.#bytes -= group.bytes.length;

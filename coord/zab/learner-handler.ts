@@ -82,9 +82,10 @@ export class LearnerHandler {
   get reading(): boolean {
     return this.#awaiting !== 'nothing';
   }
-  /** Groups after this must stay in the journal for this learner. */
+  /** Groups after this must stay in the journal for this learner. While a snapshot is on its way its base is not known here: all that is there. */
   get journalNeededAfter(): Zxid {
-    return this.#plan === null || this.#awaiting === 'snapshot' ? Infinity : this.#cursor;
+    if (this.#plan === null) return Infinity;
+    return this.#awaiting === 'snapshot' ? 0 : this.#cursor;
   }
 
   sendLeaderInfo(epoch: number): void {

@@ -178,6 +178,7 @@ export class PeerContext {
       this.durableZxid = pending.logEnd;
       this.#pendingHead++;
     }
+    this.history.evictableZxid = this.durableZxid;
     if (this.#pendingHead === this.#pending.length) {
       this.#pending.length = 0;
       this.#pendingHead = 0;

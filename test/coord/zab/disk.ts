@@ -49,9 +49,10 @@ export class Disk {
     if (upTo > this.appliedZxid) this.state = delivered.filter((group) => group.lastZxid <= upTo);
   }
 
-  /** Drops what the flushed state holds from the journal. */
-  purge(): void {
-    this.baseZxid = Math.max(this.baseZxid, Math.min(this.appliedZxid, this.lastZxid));
+  /** Drops what the flushed state holds from the journal, but nothing after `neededAfter`. */
+  purge(neededAfter = Infinity): void {
+    const upTo = this.log.findLast((group) => group.lastZxid <= Math.min(this.appliedZxid, neededAfter))?.lastZxid ?? 0;
+    this.baseZxid = Math.max(this.baseZxid, upTo);
     this.log = this.log.filter((group) => group.lastZxid > this.baseZxid);
   }
 

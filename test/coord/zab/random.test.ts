@@ -63,10 +63,10 @@ function move(ensemble: Ensemble, prng: Prng): void {
   } else if (dice < 96) {
     tick(ensemble, prng.between(1, 40));
   } else if (ensemble.running.length > 0) {
-    const { disk, delivered } = prng.pick(ensemble.running);
+    const { disk, delivered, peer } = prng.pick(ensemble.running);
     const target = delivered.length > 0 ? prng.pick(delivered).lastZxid : 0;
     disk.flush(delivered, target);
-    if (prng.chance(0.3)) disk.purge();
+    if (prng.chance(0.3)) disk.purge(prng.chance(0.7) ? peer?.journalNeededAfter : Infinity);
   }
 }
 
