@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { Prng } from '../../../coord/base/prng.ts';
-import type { Checkpoint, Worker } from './harness.ts';
+import type { Checkpoint, LocalWorker } from './harness.ts';
 import { committedLines, startWorker, storageIn, submit, temporaryDirectory, TestMaster } from './harness.ts';
 import { difference, recount } from './recount.ts';
 
@@ -20,7 +20,7 @@ for (const seed of seeds) {
     const dir = await temporaryDirectory(t);
     const out = join(dir, 'out');
     const master = new TestMaster(t, 1);
-    const workers: Worker[] = [];
+    const workers: LocalWorker[] = [];
     const addWorker = async (): Promise<void> => {
       const worker = await startWorker(t, storageIn(dir));
       workers.push(worker);

@@ -64,11 +64,18 @@ export class CoordSession {
   }
 }
 
-export interface Worker extends TaskManagerProcess {
+/** A task manager, in this process or another. */
+export interface Worker {
+  readonly id: string;
+  /** host:port. */
+  readonly address: string;
+}
+
+export interface LocalWorker extends TaskManagerProcess {
   readonly session: CoordSession;
 }
 
-export async function startWorker(t: Test, storageUrl: string): Promise<Worker> {
+export async function startWorker(t: Test, storageUrl: string): Promise<LocalWorker> {
   const session = new CoordSession();
   const worker = await startTaskManager({ coord: session.client, storageUrl, slots: 4, host: '127.0.0.1', port: 0, log: () => undefined });
   t.teardown(() => worker.abandon());
