@@ -172,7 +172,6 @@ export function monitor(stats: ServerStats): (readonly [key: string, value: stri
   const out: (readonly [string, string | number])[] = [
     ['version', fullVersion(stats)],
     ['server_state', stats.mode],
-    ['peer_state', stats.peerState],
     ['avg_latency', double(stats.latency.avgMs)],
     ['max_latency', Math.floor(stats.latency.maxMs)],
     ['min_latency', Math.floor(stats.latency.minMs)],
@@ -191,6 +190,7 @@ export function monitor(stats: ServerStats): (readonly [key: string, value: stri
     ...summary('readlatency', stats.readLatency),
     ...summary('updatelatency', stats.updateLatency),
   ];
+  if (stats.mode !== 'standalone') out.push(['peer_state', stats.peerState]);
   if (leader !== null) {
     out.push(
       // `followers` is the name before 3.6, which some collectors still ask for.

@@ -12,6 +12,7 @@ import { Code, OpCode, Xid } from './codes.ts';
 import { PASSWORD_BYTES, type ConnectResponse } from './connect.ts';
 import { marshallingError } from './jute.ts';
 import { decodeMsgpack, encodeMsgpack } from './msgpack.ts';
+import { watchKind } from './requests.ts';
 import { ClientRequest, type Acl, type ConnectRequest, type MultiResult, type Result, type Stat } from './types.ts';
 
 export const NATIVE_PROTOCOL_VERSION = 1;
@@ -162,7 +163,7 @@ function readFields(f: unknown[], at: number, into: ClientRequest): void {
     case OpCode.checkWatches:
     case OpCode.removeWatches:
       into.path = text(f[at]);
-      into.flags = int(f[at + 1]);
+      into.flags = watchKind(into.op, int(f[at + 1]));
       return;
     case OpCode.auth:
       into.scheme = text(f[at]);

@@ -91,10 +91,18 @@ function isForwarded(op: number): boolean {
     case OpCode.check:
     case OpCode.setACL:
     case OpCode.multi:
+    case OpCode.reconfig:
       return true;
     default:
       return false;
   }
+}
+
+/** addWatch: AddWatchMode 0 or 1; checkWatches, removeWatches: WatcherType 1 to 5. ZooKeeper takes any other for a malformed record. */
+export function watchKind(op: number, value: number): number {
+  const [min, max] = op === OpCode.addWatch ? [0, 1] : [1, 5];
+  if (value < min || value > max) throw marshallingError(`watch kind ${value}`);
+  return value;
 }
 
 function readBody(op: number, into: ClientRequest): void {
@@ -133,7 +141,7 @@ function readBody(op: number, into: ClientRequest): void {
     case OpCode.checkWatches:
     case OpCode.removeWatches:
       into.path = reader.text();
-      into.flags = reader.int();
+      into.flags = watchKind(op, reader.int());
       return;
     case OpCode.auth:
       // AuthPacket.type, which no one uses.
@@ -153,8 +161,11 @@ function readBody(op: number, into: ClientRequest): void {
       into.data = reader.buffer();
       return;
     case OpCode.reconfig:
-      // ReconfigRequest goes to the pipeline as it is.
-      into.body = reader.rest();
+      // joiningServers, leavingServers, newMembers, curConfigId: goes to the pipeline as it is.
+      reader.ustring();
+      reader.ustring();
+      reader.ustring();
+      reader.long();
       return;
     default:
       if (readWrite(op, into)) return;

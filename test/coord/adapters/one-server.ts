@@ -43,7 +43,7 @@ export async function startOneServer(options: Partial<ClientListenerOptions> = {
       ...DEFAULT_DRIVER_OPTIONS,
       server: {
         sid: 1, standalone: true, voters: 1, tickMs: 2000, minSessionTimeoutMs: 100, maxSessionTimeoutMs: 40_000, juteMaxBuffer,
-        digest: (text) => createHash('sha1').update(text).digest('base64'), superDigest: null,
+        digest: (text) => createHash('sha1').update(text).digest('base64'), superDigest: null, configData: '',
       },
       peer: { sid: 1, voters: [1], detectMs: 1000, heartbeatMs: 200, electionGraceMs: 50, progressMs: 250, learnerWindowBytes: 16 << 20, recentBytesMax: 16 << 20 },
       description: { version: '0.1.0', settings: [['clientPort', 0]], environment: [], openFileDescriptors: () => -1, maxFileDescriptors: () => -1 },
