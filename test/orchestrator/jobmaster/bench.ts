@@ -133,6 +133,8 @@ export class Bench {
   readonly metadata = new Map<string, CheckpointMetadata>();
   readonly taskManagers = new Map<string, FakeTaskManager>();
   readonly discarded: string[] = [];
+  /** Looks at each message before it arrives. */
+  onSend: ((to: FakeTaskManager, message: MasterMessage) => void) | null = null;
   splits: string[] = ['s0', 's1', 's2'];
   bounded = false;
   master!: JobMaster;
@@ -225,8 +227,10 @@ export class Bench {
 
   /** Carries out what was held back, of the master that leads now. */
   release(): void {
+    // What comes of them is written behind them.
+    this.holdWrites = true;
+    for (let effect = this.held.shift(); effect !== undefined; effect = this.held.shift()) this.#write(effect);
     this.holdWrites = false;
-    for (const effect of this.held.splice(0)) this.#write(effect);
   }
 
   job(jobId = 'j'): JobExecution {
@@ -257,6 +261,7 @@ export class Bench {
       case 'send': {
         const taskManager = this.taskManagers.get(effect.to);
         if (taskManager === undefined) return;
+        this.onSend?.(taskManager, effect.message);
         const answers = taskManager.receive(structuredClone(effect.message));
         if (!taskManager.mute) for (const message of answers) this.step({ type: 'message', from: effect.to, message });
         return;
