@@ -1,0 +1,69 @@
+/** The demonstration's input and output as topics of a Kafka: fed and read back by plain kafkajs, not by drey's connector. */
+import kafkajs from 'kafkajs';
+import { nanoid } from 'nanoid';
+import type { DemoIo } from './demo.ts';
+import { Recount, type WordCount } from './recount.ts';
+
+export async function kafkaIo(broker: string, partitions: number): Promise<DemoIo> {
+  const run = nanoid(8).replaceAll(/[^a-zA-Z0-9]/g, 'x');
+  const kafka = new kafkajs.Kafka({ clientId: `drey-demo-${run}`, brokers: broker.split(','), logLevel: kafkajs.logLevel.NOTHING, retry: { retries: 20 } });
+  const input = `drey-demo-${run}-lines`;
+  const output = `drey-demo-${run}-counts`;
+  const admin = kafka.admin();
+  await admin.connect();
+  await admin.createTopics({ waitForLeaders: true, topics: [input, output].map((topic) => ({ topic, numPartitions: partitions, replicationFactor: 1 })) });
+  const producer = kafka.producer({ idempotent: true, maxInFlightRequests: 1, createPartitioner: kafkajs.Partitioners.DefaultPartitioner });
+  await producer.connect();
+  const counts: WordCount[] = [];
+  const readTo = new Map<number, number>();
+  const consumer = kafka.consumer({ groupId: `drey-demo-${run}` });
+  let consuming = false;
+  const consume = async (): Promise<void> => {
+    consuming = true;
+    await consumer.connect();
+    await consumer.subscribe({ topic: output, fromBeginning: true });
+    await consumer.run({
+      autoCommit: false,
+      eachMessage: async ({ partition, message }) => {
+        if (message.value !== null) counts.push(JSON.parse(message.value.toString()) as WordCount);
+        readTo.set(partition, Number(message.offset) + 1);
+      },
+    });
+  };
+  return {
+    example: 'wordcount-kafka',
+    params: { brokers: broker, in: input, out: output },
+    take: async (partition, lines) => {
+      await producer.send({ topic: input, acks: -1, messages: lines.map((value) => ({ partition, value })) });
+    },
+    close: () => void producer.disconnect(),
+    // The input is read back from the topic, so that what is counted is what Kafka holds.
+    recount: async () => {
+      const recount = new Recount();
+      const offsets = await admin.fetchTopicOffsets(input);
+      const reader = kafka.consumer({ groupId: `drey-demo-${run}-recount` });
+      await reader.connect();
+      await reader.subscribe({ topic: input, fromBeginning: true });
+      const left = new Map(offsets.filter(({ high }) => Number(high) > 0).map(({ partition, high }) => [partition, Number(high)]));
+      await new Promise<void>((resolve, reject) => {
+        if (left.size === 0) return resolve();
+        reader
+          .run({
+            autoCommit: false,
+            eachMessage: async ({ partition, message }) => {
+              recount.addLine(String(message.value));
+              if (Number(message.offset) + 1 >= (left.get(partition) ?? Infinity)) left.delete(partition);
+              if (left.size === 0) resolve();
+            },
+          })
+          .catch(reject);
+      });
+      await reader.disconnect();
+      return recount;
+    },
+    output: async () => {
+      if (!consuming) await consume();
+      return counts.slice();
+    },
+  };
+}
