@@ -32,6 +32,11 @@ export interface ConnectOptions {
   readonly silenceTimeoutMs?: number;
   /** Requests that may wait for a connection; one more fails at once with OPERATIONTIMEOUT. Default 10,000. */
   readonly queuedRequestsMax?: number;
+  /**
+   * A longer request is not sent, and fails with REQUESTTOOLARGE: a server answers what exceeds its jute.maxbuffer by closing the connection,
+   * which would cost every other request in flight. Default 1,048,575, as jute.maxbuffer's.
+   */
+  readonly requestBytesMax?: number;
 }
 
 export interface Auth {

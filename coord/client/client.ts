@@ -46,6 +46,7 @@ export class Client implements CoordClient, SessionHandler {
         renew: options.renew ?? false,
         ...(options.resume === undefined ? {} : { resume: options.resume }),
         queuedRequestsMax: options.queuedRequestsMax ?? limits.queuedRequestsMax,
+        requestBytesMax: options.requestBytesMax ?? limits.requestBytesMax,
         ...(options.pingIntervalMs === undefined ? {} : { pingIntervalMs: options.pingIntervalMs }),
         ...(options.silenceTimeoutMs === undefined ? {} : { silenceTimeoutMs: options.silenceTimeoutMs }),
       },

@@ -2,14 +2,15 @@
 import { DreyError } from '../base/errors.ts';
 import { Code, codeName } from '../wire/codes.ts';
 
-/** A name of {@link Code}: 'NONODE', 'BADVERSION', 'CONNECTIONLOSS', 'SESSIONEXPIRED' …; 'CLOSED' for a client that close() was called on. */
-export type CoordErrorCode = keyof typeof Code | 'CLOSED';
+/** A name of {@link Code}: 'NONODE', 'BADVERSION', 'CONNECTIONLOSS', 'SESSIONEXPIRED' …; 'CLOSED' for a client that close() was called on; 'REQUESTTOOLARGE' for what was not sent since servers would refuse it. */
+export type CoordErrorCode = keyof typeof Code | 'CLOSED' | 'REQUESTTOOLARGE';
 
 const texts: Partial<Record<CoordErrorCode, string>> = {
   CONNECTIONLOSS: 'the connection was lost before the reply came: whether the operation took place is unknown',
   OPERATIONTIMEOUT: 'no server was reached in time: the operation did not take place',
   SESSIONEXPIRED: 'the session has expired',
   CLOSED: 'the client is closed',
+  REQUESTTOOLARGE: 'the request is larger than requestBytesMax, and was not sent',
   AUTHFAILED: 'authentication failed',
   NONODE: 'does not exist',
   NODEEXISTS: 'exists already',

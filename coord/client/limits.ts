@@ -3,6 +3,7 @@ export const limits = {
   sessionTimeoutMs: 10_000,
   connectTimeoutMs: 10_000,
   queuedRequestsMax: 10_000,
+  requestBytesMax: 0xfffff,
   /** How long close() looks for a server that ends the session. */
   closeTimeoutMs: 2_000,
   /** The pause between two attempts in the first round over all servers; doubled from round to round. */

@@ -36,6 +36,7 @@ export interface SessionOptions {
   readonly renew: boolean;
   readonly resume?: { readonly id: bigint; readonly password: Uint8Array };
   readonly queuedRequestsMax: number;
+  readonly requestBytesMax: number;
   readonly pingIntervalMs?: number;
   readonly silenceTimeoutMs?: number;
 }
@@ -395,9 +396,14 @@ export class ClientSession implements ClientTransportHandler, ServerMessages {
   #send(entry: Entry): void {
     const { request } = entry;
     if (request.op !== OpCode.setWatches && request.op !== OpCode.setWatches2) request.xid = this.#nextXid();
+    const frame = this.#ports.codec.encodeRequest(request);
+    if (frame.length > this.#options.requestBytesMax) {
+      this.#ports.timers.endOfTurn(() => entry.done('REQUESTTOOLARGE', null, 0));
+      return;
+    }
     entry.sentMs = this.#now();
     this.#pending.push(entry);
-    this.#write(request, entry.sentMs);
+    this.#write(frame, entry.sentMs);
     // The first that waits for an answer begins the time of silence.
     if (this.#pending.size === 1 && this.#phase === 'established') this.#arm();
   }
@@ -410,12 +416,12 @@ export class ClientSession implements ClientTransportHandler, ServerMessages {
     request.data = credential.data;
     credential.sentMs = this.#now();
     this.#authPending.push(credential);
-    this.#write(request, credential.sentMs);
+    this.#write(this.#ports.codec.encodeRequest(request), credential.sentMs);
   }
 
-  #write(request: ClientRequest, nowMs: number): void {
+  #write(frame: Uint8Array, nowMs: number): void {
     this.#lastSentMs = nowMs;
-    this.#ports.transport.send(this.#connection, this.#ports.codec.encodeRequest(request));
+    this.#ports.transport.send(this.#connection, frame);
     if (this.#flushQueued) return;
     this.#flushQueued = true;
     this.#ports.timers.endOfTurn(() => {
@@ -576,7 +582,7 @@ export class ClientSession implements ClientTransportHandler, ServerMessages {
     request.xid = Xid.PING;
     request.op = OpCode.ping;
     this.#pingSentMs = nowMs;
-    this.#write(request, nowMs);
+    this.#write(this.#ports.codec.encodeRequest(request), nowMs);
   }
 
   #trace(name: string, fields: Readonly<Record<string, unknown>>): void {

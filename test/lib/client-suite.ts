@@ -1,6 +1,7 @@
 /**
  * What a client must do on any ensemble: the same tests for Apache ZooKeeper and for drey on both its protocols. Each test has a
- * directory of its own, so that they run side by side on one ensemble; those that kill servers take one of their own.
+ * directory of its own, so that they run side by side on one ensemble; those that kill servers take one of their own,
+ * before the others. Sessions are long, since the machine may be busy.
  */
 import type { TestFn } from 'ava';
 import { connect, CREATOR_ALL_ACL, currentLeader, GroupWatch, isCoordError, LeaderElection, Lock, Membership, MultiError, OPEN_ACL, READ_ACL, withLock } from '../../coord/client/index.ts';
@@ -39,7 +40,7 @@ export function clientSuite(test: TestFn, start: StartEnsemble): void {
   });
 
   const open = async (connectString: string, options: ConnectOptions = {}): Promise<CoordClient> => {
-    const client = await connect(connectString, { connectTimeoutMs: 20_000, ...options });
+    const client = await connect(connectString, { connectTimeoutMs: 20_000, sessionTimeoutMs: 30_000, ...options });
     clients.push(client);
     return client;
   };
@@ -96,6 +97,8 @@ export function clientSuite(test: TestFn, start: StartEnsemble): void {
     const large = new Uint8Array(900_000).fill(7);
     await client.create('/large', large);
     t.deepEqual((await client.getData('/large')).data, large);
+    t.is(await codeOf(client.setData('/large', new Uint8Array(1 << 20))), 'REQUESTTOOLARGE');
+    t.is((await client.exists('/large'))?.version, 0);
     await client.create('/käse-チーズ', 'ü');
     t.true((await client.getChildren('/')).children.includes('käse-チーズ'));
   });
@@ -537,7 +540,7 @@ export function clientSuite(test: TestFn, start: StartEnsemble): void {
     }
   });
 
-  test('a server that hangs: a leader is in doubt, then confirmed or, when its lease is over, no leader any more', async (t) => {
+  test.serial('a server that hangs: a leader is in doubt, then confirmed or, when its lease is over, no leader any more', async (t) => {
     t.timeout(60_000);
     const ensemble = await start(1);
     try {
@@ -585,7 +588,7 @@ export function clientSuite(test: TestFn, start: StartEnsemble): void {
     }
   });
 
-  test('the leader dies under writes: nothing acknowledged is lost, sessions and order are kept', async (t) => {
+  test.serial('the leader dies under writes: nothing acknowledged is lost, sessions and order are kept', async (t) => {
     t.timeout(90_000);
     const ensemble = await start(3);
     try {
@@ -646,7 +649,7 @@ export function clientSuite(test: TestFn, start: StartEnsemble): void {
     t.is(error.code, 'CONNECTIONLOSS');
   });
 
-  test('the session survives the death of the server it is on: ephemerals, watches and queued requests', async (t) => {
+  test.serial('the session survives the death of the server it is on: ephemerals, watches and queued requests', async (t) => {
     t.timeout(90_000);
     const ensemble = await start(3);
     try {

@@ -4,7 +4,7 @@ import { clientSuite } from '../lib/client-suite.ts';
 import { startEnsemble, type EnsembleServer } from '../tools/ensemble.ts';
 
 clientSuite(test, async (n) => {
-  const ensemble = await startEnsemble({ servers: n, config: { tickTime: 500 } });
+  const ensemble = await startEnsemble({ servers: n, config: { tickTime: 500, maxSessionTimeout: 60_000 } });
   return {
     connectString: ensemble.connectString,
     each: ensemble.servers.map((server) => `127.0.0.1:${server.clientPort}`),

@@ -6,7 +6,7 @@ import { startZooKeeper } from '../tools/zookeeper.ts';
 
 if (javaOrSkip(test, 'the client against Apache ZooKeeper')) {
   clientSuite(test, async (servers) => {
-    const zookeeper = await startZooKeeper({ servers, config: { tickTime: 500, extendedTypesEnabled: 'true' } });
+    const zookeeper = await startZooKeeper({ servers, config: { tickTime: 500, maxSessionTimeout: 60_000, extendedTypesEnabled: 'true' } });
     return {
       connectString: zookeeper.connectString,
       each: zookeeper.ports.map((port) => `127.0.0.1:${port}`),

@@ -76,7 +76,7 @@ export class Script implements ClientTransport {
   constructor(options: Partial<SessionOptions> = {}) {
     const entropy = new Prng(1);
     this.session = new ClientSession(
-      { servers: [{ host: 'a', port: 1 }], sessionTimeoutMs: 3000, readOnly: false, renew: false, queuedRequestsMax: 3, ...options },
+      { servers: [{ host: 'a', port: 1 }], sessionTimeoutMs: 3000, readOnly: false, renew: false, queuedRequestsMax: 3, requestBytesMax: 200_000, ...options },
       { transport: this, codec: new JuteCodec(), clock: this.time.clock, timers: this.time.timers, entropy },
       {
         signal: (signal) => this.signals.push(signal),

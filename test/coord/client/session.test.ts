@@ -48,6 +48,19 @@ test('more than the queue holds is refused at once', (t) => {
   t.deepEqual(s.outcomes, ['/4 OPERATIONTIMEOUT 0']);
 });
 
+test('a request that servers would refuse is not sent, and costs no other', (t) => {
+  const s = new Script({ requestBytesMax: 100 });
+  s.establish();
+  s.request('/1');
+  s.request(`/${'x'.repeat(100)}`);
+  s.request('/3');
+  t.deepEqual(s.received().map((request) => request.path), ['/1', '/3']);
+  t.regex(s.outcomes[0] ?? '', /REQUESTTOOLARGE 0$/);
+  s.reply(1, 1);
+  s.reply(3, 2);
+  t.deepEqual(s.outcomes.slice(1), ['/1 OK 1', '/3 OK 2']);
+});
+
 test('the servers are tried in turn: at once, then with growing pauses', (t) => {
   const s = new Script({ servers: three });
   s.establish();
