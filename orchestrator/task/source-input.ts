@@ -32,6 +32,7 @@ export class SourceInput {
   #polled: RecordBatch<unknown> | null = null;
   #pollError: { error: unknown } | null = null;
   #opening = 0;
+  #opened: Promise<void> = Promise.resolve();
 
   /** `onPolled` is called when a poll has come back. */
   constructor(program: SourceProgram, spec: OperatorSpec, reader: SourceReader<unknown>, restore: TaskRestore | null, onPolled: () => void) {
@@ -48,7 +49,19 @@ export class SourceInput {
     return this.#program.source.boundedness === 'bounded' && this.#opening === 0 && this.#watermarks.allEnded;
   }
 
+  /** One call after the other, as the reader is promised. */
   async addSplits(splits: readonly SourceSplit[], nowMs: number): Promise<void> {
+    this.#opening += 1;
+    const opened = this.#opened.then(async () => this.#addSplits(splits, nowMs));
+    this.#opened = opened.catch(() => undefined);
+    try {
+      await opened;
+    } finally {
+      this.#opening -= 1;
+    }
+  }
+
+  async #addSplits(splits: readonly SourceSplit[], nowMs: number): Promise<void> {
     const opened: { split: SourceSplit; position: Json | undefined }[] = [];
     for (const split of splits) {
       if (this.#splits.has(split.id)) continue;
@@ -58,13 +71,7 @@ export class SourceInput {
       this.#watermarks.addSplit(split.id, nowMs, { maxTimestampMs: state.maxTimestampMs ?? MIN_WATERMARK, ended: state.ended });
       if (!state.ended) opened.push({ split, position: restored === undefined ? undefined : restored.position });
     }
-    if (opened.length === 0) return;
-    this.#opening += 1;
-    try {
-      await this.#reader.addSplits(opened);
-    } finally {
-      this.#opening -= 1;
-    }
+    if (opened.length > 0) await this.#reader.addSplits(opened);
   }
 
   /** A batch that is there, and its place in the checkpoints is from now on behind it; null: wait for onPolled. Throws what the poll threw. */

@@ -59,6 +59,8 @@ export class Task {
   #chain = new OperatorChain([]);
   #source: SourceInput | null = null;
   #sink: SinkOutput | null = null;
+  /** Splits that were added before there was a reader. */
+  readonly #earlySplits: SourceSplit[] = [];
   #writers: RecordWriter[] = [];
 
   #trigger: Omit<Barrier, 'type' | 'ended'> | null = null;
@@ -178,7 +180,11 @@ export class Task {
   }
 
   addSplits(splits: readonly SourceSplit[]): void {
-    this.#source?.addSplits(splits, this.#env.nowMs()).then(
+    if (this.#source === null) {
+      this.#earlySplits.push(...splits);
+      return;
+    }
+    this.#source.addSplits(splits, this.#env.nowMs()).then(
       () => this.#wake.wake(),
       (error: unknown) => this.#fail(error),
     );
@@ -242,7 +248,7 @@ export class Task {
     if (program.source === null || spec === undefined || this.#outcome !== null) return;
     const reader = program.source.source.createReader({ jobId: deployment.jobId, subtask: deployment.subtask, parallelism: program.parallelism, log: this.#env.log });
     this.#source = new SourceInput(program.source, spec, reader, deployment.restore, () => this.#wake.wake());
-    await this.#source.addSplits(deployment.splits, this.#env.nowMs());
+    await this.#source.addSplits([...deployment.splits, ...this.#earlySplits], this.#env.nowMs());
   }
 
   async #restore(): Promise<void> {

@@ -170,16 +170,22 @@ export class TestMaster {
     for (const [executionId, worker] of this.#tasks) this.send(worker, { type: 'cancel', epoch: this.epoch, executionIds: [executionId] });
   }
 
-  /** Every subtask i on workers[i mod n]; resolves when all are RUNNING. */
-  async deploy(job: SubmittedJob, workers: readonly Worker[], attempt: number, restore: Checkpoint | null): Promise<void> {
+  /** Every subtask i on workers[i mod n], unless `place` says otherwise; resolves when all are RUNNING. */
+  async deploy(
+    job: SubmittedJob,
+    workers: readonly Worker[],
+    attempt: number,
+    restore: Checkpoint | null,
+    place: (vertex: number, subtask: number) => number = (_vertex, subtask) => subtask,
+  ): Promise<void> {
     const { graph, functions } = job.built;
     this.#tasks = new Map();
     const locations = new Map<string, TaskLocation[]>();
-    for (const vertex of graph.vertices) {
+    for (const [index, vertex] of graph.vertices.entries()) {
       locations.set(
         vertex.id,
         Array.from({ length: vertex.parallelism }, (_, subtask) => {
-          const worker = workers[subtask % workers.length] as Worker;
+          const worker = workers[place(index, subtask) % workers.length] as Worker;
           const executionId = `${JOB_ID}/${vertex.id}/${subtask}/${attempt}`;
           this.#tasks.set(executionId, worker);
           return { executionId, taskManagerId: worker.id, address: worker.address };
@@ -259,7 +265,7 @@ export class TestMaster {
   }
 
   async allInputEnded(tasks: readonly string[] = this.executionIds): Promise<void> {
-    const sources = tasks.filter((id) => id.includes('/in/'));
+    const sources = tasks.filter((id) => /\/(in|\d+-source)\//.test(id));
     await this.until(() => sources.every((id) => this.of('inputEnded').some(({ executionId }) => executionId === id)));
   }
 
