@@ -6,6 +6,7 @@
  * the input ends in the error of {@link marshallingError}, nothing else. A writer grows and never shrinks by itself.
  */
 import { DreyError } from '../base/errors.ts';
+import type { Stat } from './types.ts';
 
 const TWO_32 = 2 ** 32;
 
@@ -185,9 +186,7 @@ export class JuteWriter {
 
   /** Safe integers. */
   long(value: number): void {
-    const at = this.#grow(8);
-    this.#putInt(at, Math.floor(value / TWO_32));
-    this.#putInt(at + 4, value);
+    this.#putLong(this.#grow(8), value);
   }
 
   bigLong(value: bigint): void {
@@ -241,6 +240,35 @@ export class JuteWriter {
     this.#bytes.set(value, at);
   }
 
+  /** A Stat, 68 bytes: the end of most replies, so written with one look at the room. */
+  stat(stat: Stat): void {
+    const at = this.#grow(68);
+    this.#putLong(at, stat.czxid);
+    this.#putLong(at + 8, stat.mzxid);
+    this.#putLong(at + 16, stat.ctime);
+    this.#putLong(at + 24, stat.mtime);
+    this.#putInt(at + 32, stat.version);
+    this.#putInt(at + 36, stat.cversion);
+    this.#putInt(at + 40, stat.aversion);
+    const { ephemeralOwner } = stat;
+    if (ephemeralOwner === 0n) {
+      this.#putInt(at + 44, 0);
+      this.#putInt(at + 48, 0);
+    } else this.#bytes.writeBigInt64BE(BigInt.asIntN(64, ephemeralOwner), at + 44);
+    this.#putInt(at + 52, stat.dataLength);
+    this.#putInt(at + 56, stat.numChildren);
+    this.#putLong(at + 60, stat.pzxid);
+  }
+
+  /** A length still to be patched, and a ReplyHeader; returns where the length is. */
+  replyHeader(xid: number, zxid: number, err: number): number {
+    const at = this.#grow(20);
+    this.#putInt(at + 4, xid);
+    this.#putLong(at + 8, zxid);
+    this.#putInt(at + 16, err);
+    return at;
+  }
+
   texts(values: readonly string[]): void {
     this.int(values.length);
     for (const value of values) this.ustring(value);
@@ -252,6 +280,11 @@ export class JuteWriter {
     b[at + 1] = value >>> 16;
     b[at + 2] = value >>> 8;
     b[at + 3] = value;
+  }
+
+  #putLong(at: number, value: number): void {
+    this.#putInt(at, value >= 0 ? (value / TWO_32) | 0 : Math.floor(value / TWO_32));
+    this.#putInt(at + 4, value);
   }
 
   /** Makes room and returns where it begins. */

@@ -13,22 +13,14 @@ import type { Acl, AuthId, MultiResult, Result, Stat } from './types.ts';
 
 /** Writes one reply frame, its length included. */
 export function encodeReply(writer: JuteWriter, xid: number, zxid: Zxid, err: number, result: Result | null): void {
-  const start = writer.length;
-  writer.int(0);
-  writer.int(xid);
-  writer.long(zxid);
-  writer.int(err);
+  const start = writer.replyHeader(xid, zxid, err);
   if (err === 0 && result !== null) writeResult(writer, result);
   writer.patchInt(start, writer.length - start - 4);
 }
 
 /** Writes one notification frame, its length included: xid -1, and the zxid of the txn that fired the watch (-1 after setWatches). */
 export function encodeWatcherEvent(writer: JuteWriter, type: number, state: number, path: string, zxid: Zxid): void {
-  const start = writer.length;
-  writer.int(0);
-  writer.int(Xid.NOTIFICATION);
-  writer.long(zxid);
-  writer.int(0);
+  const start = writer.replyHeader(Xid.NOTIFICATION, zxid, 0);
   writer.int(type);
   writer.int(state);
   writer.ustring(path);
@@ -39,10 +31,10 @@ function writeResult(writer: JuteWriter, result: Result): void {
   switch (result.kind) {
     case 'data':
       writer.buffer(result.data);
-      writeStat(writer, result.stat);
+      writer.stat(result.stat);
       return;
     case 'stat':
-      writeStat(writer, result.stat);
+      writer.stat(result.stat);
       return;
     case 'empty':
       return;
@@ -51,18 +43,18 @@ function writeResult(writer: JuteWriter, result: Result): void {
       return;
     case 'pathStat':
       writer.ustring(result.path);
-      writeStat(writer, result.stat);
+      writer.stat(result.stat);
       return;
     case 'children':
       writeChildren(writer, result.children);
       return;
     case 'childrenStat':
       writeChildren(writer, result.children);
-      writeStat(writer, result.stat);
+      writer.stat(result.stat);
       return;
     case 'acl':
       writeAcl(writer, result.acl);
-      writeStat(writer, result.stat);
+      writer.stat(result.stat);
       return;
     case 'multi':
       for (const sub of result.results) {
@@ -102,21 +94,6 @@ function writeChildren(writer: JuteWriter, children: Iterable<string>): void {
     count++;
   }
   writer.patchInt(at, count);
-}
-
-/** 68 bytes. */
-export function writeStat(writer: JuteWriter, stat: Stat): void {
-  writer.long(stat.czxid);
-  writer.long(stat.mzxid);
-  writer.long(stat.ctime);
-  writer.long(stat.mtime);
-  writer.int(stat.version);
-  writer.int(stat.cversion);
-  writer.int(stat.aversion);
-  writer.bigLong(stat.ephemeralOwner);
-  writer.int(stat.dataLength);
-  writer.int(stat.numChildren);
-  writer.long(stat.pzxid);
 }
 
 const reader = new JuteReader();
