@@ -71,10 +71,10 @@ async function up({ servers, dir: wanted, job, json }: Options): Promise<void> {
 
   say(`starting ${servers} servers, 2 job managers, 2 task managers; logs in ${dir}`);
   await cluster.startServers();
-  await cluster.startWorkers();
   await probe.start(cluster.connectString);
   const firstWriteMs = Math.round(probe.firstAckedMs - startedMs);
   await probe.stop();
+  await cluster.startWorkers();
   say(`first acked write ${firstWriteMs} ms after the start of the first process; clients: zk://${cluster.connectString}`, { event: 'firstWrite', tookMs: firstWriteMs, connectString: cluster.connectString });
   if (feed !== null) {
     await submitExamples(cluster, dir, say);

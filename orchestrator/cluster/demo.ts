@@ -67,10 +67,10 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   const io = options.kafka === null ? fileIo(dir) : await (await import('./demo-kafka.ts')).kafkaIo(options.kafka, PARTITIONS);
   try {
     await cluster.startServers();
-    await cluster.startWorkers();
     await probe.start(cluster.connectString);
     const firstWriteMs = probe.firstAckedMs - startedMs;
-    say(`${servers} servers, 2 job managers and 2 task managers started; first acked write after ${ms(firstWriteMs)}`);
+    say(`${servers} servers started; first acked write after ${ms(firstWriteMs)}`);
+    await cluster.startWorkers();
 
     const feed = new TextFeed(PARTITIONS, LINES_PER_SECOND, io.take);
     const jobId = await options.submit(cluster, exampleFile(io.example), io.params);
