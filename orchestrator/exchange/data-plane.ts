@@ -9,7 +9,7 @@
  */
 import { WebSocket } from 'ws';
 import type { ExecutionId, TaskLocation } from '../rpc/messages.ts';
-import { decode, encode } from '../state/codec.ts';
+import { decode, encode } from '../rpc/value-codec.ts';
 import type { InputChannel } from '../task/environment.ts';
 import type { StreamElement } from '../task/stream-element.ts';
 import { FRAME_BYTES_MAX } from './limits.ts';

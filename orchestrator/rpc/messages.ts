@@ -6,7 +6,6 @@
  * manager remembers the highest it has seen, answers an older one with `fenced` and does nothing of what it asked.
  */
 import type { Json, SourceSplit } from '../api/source.ts';
-import type { BuildOverrides } from '../graph/build-graph.ts';
 
 export type JobId = string;
 /** `${jobId}/${vertexId}/${subtask}/${attempt}`: one attempt of one subtask; Flink's execution. */
@@ -28,7 +27,7 @@ export interface TaskDeployment {
   readonly storageUrl: string;
   readonly graphHash: string;
   /** What was given at submit in place of the job's own; needed to build the same graph. */
-  readonly overrides?: BuildOverrides;
+  readonly overrides?: { readonly name?: string; readonly parallelism?: number };
   readonly params: Readonly<Record<string, Json>>;
   /** Where the subtasks of every downstream vertex run: data channels go there. */
   readonly downstream: readonly { readonly vertexId: string; readonly subtasks: readonly TaskLocation[] }[];

@@ -7,7 +7,7 @@
  */
 import { DreyError } from '../../coord/base/errors.ts';
 import type { Key } from '../api/operators.ts';
-import { decode, encode } from './codec.ts';
+import { decode, encode } from '../rpc/value-codec.ts';
 import type { KeyGroupRange } from './key-groups.ts';
 import { keyGroupOf } from './key-groups.ts';
 

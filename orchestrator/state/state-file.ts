@@ -1,7 +1,7 @@
 /** The file in which a subtask's keyed state is kept: by operator id and key group, with a checksum, since it may have been copied about. */
 import { crc32 } from 'node:zlib';
 import { DreyError } from '../../coord/base/errors.ts';
-import { decode, encode } from './codec.ts';
+import { decode, encode } from '../rpc/value-codec.ts';
 
 /** Operator id → key group → what KeyedState.snapshot gave for it. */
 export type KeyedSnapshots = ReadonlyMap<string, ReadonlyMap<number, Uint8Array>>;

@@ -3,10 +3,10 @@ import { assertNever } from '../../coord/base/assert.ts';
 import { DreyError } from '../../coord/base/errors.ts';
 import type { TaskDeployment, TaskLocation } from '../rpc/messages.ts';
 import { checkKey, keyGroupOf, ownerOfKeyGroup } from '../state/key-groups.ts';
-import type { OutputProgram, TaskProgram } from '../task/program.ts';
-import type { OutputChannel } from './output-channel.ts';
-import type { ChannelSelector } from './record-writer.ts';
-import { RecordWriter } from './record-writer.ts';
+import type { OutputProgram, TaskProgram } from './program.ts';
+import type { OutputChannel } from '../exchange/output-channel.ts';
+import type { ChannelSelector } from '../exchange/record-writer.ts';
+import { RecordWriter } from '../exchange/record-writer.ts';
 
 export function outputWriters(program: TaskProgram, deployment: TaskDeployment, open: (to: TaskLocation) => OutputChannel): RecordWriter[] {
   return program.outputs.map((output) => {
