@@ -582,6 +582,16 @@ export function clientSuite(test: TestFn, start: StartEnsemble): void {
       t.true((epochs[1] as number) > (epochs[0] as number));
       // Of the earlier terms nothing stays behind once their session is gone.
       await until(async () => (await client.getChildren('/election')).children.length === 1);
+      // A goodbye does not wait for a server that hangs.
+      log.length = 0;
+      ensemble.signal(0, 'SIGSTOP');
+      await happened('doubtful');
+      log.length = 0;
+      await election.close();
+      t.deepEqual(log, ['closed']);
+      t.false(election.isLeader);
+      ensemble.signal(0, 'SIGCONT');
+      await until(async () => client.state === 'connected' && (await client.getChildren('/election')).children.length === 0);
     } finally {
       ensemble.signal(0, 'SIGCONT');
       await ensemble.stop();

@@ -22,7 +22,7 @@ import { callOut } from '../call-out.ts';
 import { CoordError, isCoordError } from '../errors.ts';
 import { joinPath } from '../paths.ts';
 import { createProtected, sortBySequence } from './protected-create.ts';
-import { whenConnected } from './when-connected.ts';
+import { whenConnected, whileConnected } from './when-connected.ts';
 
 export interface Place {
   /** czxid of the znode: greater than that of every earlier holder. */
@@ -95,13 +95,13 @@ export class Contender {
     this.#queueUp(null);
   }
 
-  /** Gives the place up. Resolves when the znode is gone, or the session that owns it. */
+  /** Gives the place up. Resolves when the znode is gone, or the session that owns it; without a connection at once. */
   async leave(): Promise<void> {
     if (this.#ended) return;
     const place = this.#place;
     this.#end();
     this.#lose('closed');
-    await (place === null ? this.#creation : this.#remove(place.path).catch(() => undefined));
+    await whileConnected(this.#client, place === null ? this.#creation : this.#remove(place.path).catch(() => undefined));
   }
 
   #end(): void {

@@ -7,7 +7,7 @@ import type { CoordClient, Data, Stat, StateSignal } from '../api.ts';
 import { callOut } from '../call-out.ts';
 import { CoordError, isCoordError } from '../errors.ts';
 import { joinPath } from '../paths.ts';
-import { whenConnected } from './when-connected.ts';
+import { whenConnected, whileConnected } from './when-connected.ts';
 
 export interface Member {
   readonly name: string;
@@ -71,16 +71,25 @@ export class Membership {
     await this.#client.setData(this.path, data);
   }
 
+  /** Resolves when the znode is gone; without a connection at once. */
   async leave(): Promise<void> {
     if (this.#ended) return;
     const wasMember = this.#joined;
     this.#end();
     if (!wasMember) return;
-    try {
-      await this.#client.delete(this.path);
-    } catch (error) {
-      // The session is over: so is the membership.
-      if (!isCoordError(error, 'NONODE', 'SESSIONEXPIRED', 'CLOSED', 'AUTHFAILED')) throw error;
+    await whileConnected(this.#client, this.#remove());
+  }
+
+  async #remove(): Promise<void> {
+    for (;;) {
+      try {
+        await this.#client.delete(this.path);
+        return;
+      } catch (error) {
+        // NONODE, or the session is over: so is the membership.
+        if (!isCoordError(error) || !error.retryable) return;
+        if (await whenConnected(this.#client).then(() => false, () => true)) return;
+      }
     }
   }
 
