@@ -28,7 +28,7 @@ export function jobmanagerCommand(): Command {
     .option('--storage <url>', storageHelp, storageUrl, defaultStorage())
     .option('--host <host>', 'address to listen on and to be reached at', '127.0.0.1')
     .option('--port <port>', 'port of the HTTP server; 0: any free one', wholeNumber(0, 65_535), 0)
-    .option('--session-timeout <ms>', 'how long coord may not hear of it before another one leads', wholeNumber(100), 3000)
+    .option('--session-timeout <ms>', 'how long coord may not hear of it before another one leads', wholeNumber(100), 2000)
     .option('--json', 'log lines as JSON', false)
     .addHelpText('after', `
 Examples:

@@ -23,6 +23,7 @@ import { SplitDiscovery } from './split-discovery.ts';
 import { TaskManagerLink } from './task-manager-link.ts';
 
 const LOGS_TIMEOUT_MS = 2000;
+const TAKE_AGAIN_MS = 2000;
 const TIMER_MS_MAX = 2 ** 31 - 1;
 
 export interface MasterTermOptions {
@@ -171,8 +172,11 @@ export class MasterTerm {
     } catch (error) {
       this.#jobs.delete(jobId);
       if (isCoordError(error)) throw error;
-      // One job that cannot be read must not keep the others from running. It is tried again when the list of jobs is read again.
-      this.#options.log(`job ${jobId} cannot be taken over: ${(error as Error).message}`);
+      // One job that cannot be read must not keep the others from running.
+      this.#options.log(`job ${jobId} cannot be taken over: ${(error as Error).message}; trying again`);
+      setTimeout(() => {
+        this.#takeJob(jobId).catch((again: Error) => this.#fail(again));
+      }, TAKE_AGAIN_MS);
       return;
     }
     if (job === null) {
