@@ -12,7 +12,7 @@ import type { JobRequest, JobStatus } from '../jobmaster/records.ts';
 import { isTerminal } from '../jobmaster/records.ts';
 import type { JobSummary, JobView } from '../jobmaster/views.ts';
 import { summarize, viewFromRecord } from '../jobmaster/views.ts';
-import { prepareJob, submitJob } from '../submit/submit-job.ts';
+import { prepareJob, submitJob } from '../runtime/submit-job.ts';
 import { printJob, printJobs } from './job-output.ts';
 import { connectForCommand, coordHelp, DEFAULT_COORD, defaultStorage, storageHelp, storageUrl, wholeNumber } from './options.ts';
 

@@ -1,7 +1,7 @@
 /** Submits an example to a cluster that may still be starting. */
 import { connect } from '../../coord/client/index.ts';
 import type { LocalCluster } from '../cluster/local-cluster.ts';
-import { prepareJob, submitJob } from '../submit/submit-job.ts';
+import { prepareJob, submitJob } from '../runtime/submit-job.ts';
 
 export async function submitTo(cluster: LocalCluster, file: string, params: Readonly<Record<string, string>>): Promise<string> {
   const prepared = await prepareJob(file, params, {}, cluster.storageUrl, Date.now());

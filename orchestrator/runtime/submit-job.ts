@@ -8,8 +8,8 @@ import type { JobSpec } from '../jobmaster/records.ts';
 import { createJob, ensureLayout } from '../ha/job-store.ts';
 import { bundlePath } from '../storage/paths.ts';
 import { openStorage } from '../storage/storage.ts';
-import { bundleJob } from './bundle.ts';
-import { loadBundle } from './load-bundle.ts';
+import { bundleJob } from '../submit/bundle.ts';
+import { loadBundle } from '../submit/load-bundle.ts';
 
 export interface PreparedJob {
   readonly spec: JobSpec;
