@@ -125,7 +125,9 @@ export class RunningAggregateOperator implements Operator {
         const before = accumulators.get(key);
         const accumulator = aggregate.add(before === undefined ? aggregate.create() : before, values[i]);
         accumulators.set(key, accumulator);
-        out.push(aggregate.result(accumulator, key));
+        const result = aggregate.result(accumulator, key);
+        // An accumulator that is its own result is copied: the next record may change it in place, while this one is still under way.
+        out.push(result === accumulator && typeof result === 'object' ? structuredClone(result) : result);
       }
     } catch (error) {
       throw userCodeError(this.spec, error);

@@ -70,6 +70,12 @@ test('a running aggregate gives the new result after each record', (t) => {
   t.deepEqual(restored.process(batch([4, 'a', 10])).values, ['a=13']);
 });
 
+test('an accumulator that is changed in place and is its own result does not change what was emitted', (t) => {
+  const counting = { create: () => ({ n: 0 }), add: (acc: unknown) => (((acc as { n: number }).n += 1), acc), result: (acc: unknown) => acc };
+  const operator = new RunningAggregateOperator(spec('aggregate'), scope, counting);
+  t.deepEqual(operator.process(batch([1, 'a', 1], [2, 'a', 1], [3, 'a', 1])).values, [{ n: 1 }, { n: 2 }, { n: 3 }]);
+});
+
 test('what fires in one window operator passes through the rest of the chain before event time does', (t) => {
   const first = windows();
   const second = new TumblingWindowOperator(spec('aggregate'), { ...scope, keyOf: () => 'all' }, 100, { create: () => [], add: (all, v) => [...(all as unknown[]), v], result: (all) => all }, MIN_WATERMARK);

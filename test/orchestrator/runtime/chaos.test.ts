@@ -11,12 +11,19 @@ import type { Checkpoint, LocalWorker } from './harness.ts';
 import { committedLines, startWorker, storageIn, submit, temporaryDirectory, TestMaster } from './harness.ts';
 import { difference, recount } from './recount.ts';
 
-const windowed = fileURLToPath(new URL('jobs/windowed.ts', import.meta.url));
+const COUNT = 3000;
+const jobs = {
+  windowed: recount(COUNT),
+  passthrough: Array.from({ length: 4 * COUNT }, (_, i) => JSON.stringify({ index: i % COUNT })),
+};
 const seeds = (process.env['DREY_SEEDS'] ?? '1,2').split(',');
 
-for (const seed of seeds) {
-  test(`seed ${seed}`, async (t) => {
+const cases = seeds.flatMap((seed) => Object.entries(jobs).map(([name, expected]) => ({ seed, name, expected })));
+
+for (const { seed, name, expected } of cases) {
+  test(`${name}, seed ${seed}`, async (t) => {
     const prng = new Prng(`chaos/${seed}`);
+    const file = fileURLToPath(new URL(`jobs/${name}.ts`, import.meta.url));
     const dir = await temporaryDirectory(t);
     const out = join(dir, 'out');
     const master = new TestMaster(t, 1);
@@ -33,10 +40,10 @@ for (const seed of seeds) {
     let checkpointId = 0;
     for (let attempt = 1; attempt <= 8; attempt++) {
       const parallelism = prng.between(1, 4);
-      const end = attempt === 8 ? 'final' : prng.pick(['kill', 'cancel', 'stop', 'fence', 'kill'] as const);
+      const end = attempt === 8 ? 'final' : prng.pick(['kill', 'cancel', 'stop', name === 'windowed' ? 'fence' : 'kill', 'kill'] as const);
       const rate = attempt === 8 ? {} : { rate: String(prng.between(300, 1500)) };
       t.log(`attempt ${attempt}: parallelism ${parallelism}, from checkpoint ${last?.id ?? 'none'}, ends by ${end}`);
-      await master.deploy(await submit(storageIn(dir), windowed, { out, count: '3000', ...rate }, { parallelism }), workers, attempt, last);
+      await master.deploy(await submit(storageIn(dir), file, { out, count: String(COUNT), ...rate }, { parallelism }), workers, attempt, last);
       for (let left = prng.below(4); left > 0; left--) {
         await sleep(prng.below(60));
         const id = ++checkpointId;
@@ -73,7 +80,8 @@ for (const seed of seeds) {
           else master.cancelAll();
           break;
         case 'fence':
-          // Nobody cancels: the next attempt of a subtask ends the older one, and the others wait for channels that never come.
+          // Nobody cancels: the next attempt of a subtask ends the older one, and those without a next wait for channels that never come. Where
+          // there are no channels a master has to cancel before it triggers again.
           break;
         default:
           await master.allInputEnded();
@@ -82,6 +90,6 @@ for (const seed of seeds) {
       }
       if (end === 'cancel' || end === 'kill') await master.until(() => tasks.every((id) => master.isOver(id, workers)));
     }
-    t.deepEqual(difference(await committedLines(out), recount(3000)), { missing: [], extra: [] });
+    t.deepEqual(difference(await committedLines(out), expected), { missing: [], extra: [] });
   });
 }
