@@ -359,6 +359,7 @@ export class Task {
       for (const batch of this.#chain.advance(watermarkMs)) {
         const waiting = this.#emit(batch);
         if (waiting !== null) await waiting;
+        if (this.#outcome !== null) return true;
       }
       for (const writer of this.#writers) writer.broadcast({ type: 'watermark', timestampMs: watermarkMs });
     }
