@@ -69,11 +69,11 @@ export async function startTaskManager(options: TaskManagerProcessOptions): Prom
   const rpc = new WebSocketServer({ noServer: true, maxPayload: RPC_FRAME_BYTES_MAX, perMessageDeflate: false });
   const data = new WebSocketServer({ noServer: true, maxPayload: FRAME_BYTES_MAX, perMessageDeflate: false });
   server.on('upgrade', (request, socket, head) => {
-    const { pathname } = new URL(request.url ?? '/', 'ws://host');
+    const path = request.url?.split('?')[0];
     // A browser's page has no business here.
     if (request.headers.origin !== undefined) socket.destroy();
-    else if (pathname === '/rpc') rpc.handleUpgrade(request, socket, head, (ws) => acceptMaster(manager, ws));
-    else if (pathname === '/data') data.handleUpgrade(request, socket, head, (ws) => manager.data.accept(ws));
+    else if (path === '/rpc') rpc.handleUpgrade(request, socket, head, (ws) => acceptMaster(manager, ws));
+    else if (path === '/data') data.handleUpgrade(request, socket, head, (ws) => manager.data.accept(ws));
     else socket.destroy();
   });
   await new Promise<void>((resolve, reject) => {
@@ -135,6 +135,7 @@ function acceptMaster(manager: TaskManager, socket: WebSocket): void {
     let message: MasterMessage;
     try {
       message = decodeMessage<MasterMessage>(frame as Buffer);
+      if (!Number.isSafeInteger(message.epoch)) throw new TypeError('no epoch');
     } catch {
       socket.close(1002, 'not a message');
       return;

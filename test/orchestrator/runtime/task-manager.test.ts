@@ -1,7 +1,10 @@
+import { once } from 'node:events';
 import { readFile, rm, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
+import { WebSocket } from 'ws';
 import { BATCH_RECORDS_MAX, CHANNEL_CREDITS } from '../../../orchestrator/exchange/limits.ts';
 import type { Checkpoint } from './harness.ts';
 import { committedLines, startWorker, storageIn, submit, temporaryDirectory, TestMaster } from './harness.ts';
@@ -259,4 +262,31 @@ test('channels to an address where another task manager listens now are broken, 
   void master.deploy(await submit(storageIn(dir), windowed, { out: join(dir, 'out'), count: '10' }), [first, { ...second, id: 'tm-of-old' }], 1, null);
   await master.until(() => master.of('taskState').some(({ report }) => report.error?.message.includes(`this is task manager ${second.id}`) === true && report.error.retryable));
   t.pass();
+});
+
+test('strangers on its port are turned away, and nothing else happens', async (t) => {
+  const dir = await temporaryDirectory(t);
+  const worker = await startWorker(t, storageIn(dir));
+  const master = new TestMaster(t, 5);
+  await master.connect(worker);
+  await master.deploy(await submit(storageIn(dir), windowed, { out: join(dir, 'out'), count: '100000', rate: '500' }), [worker], 1, null);
+  for (const path of ['rpc', 'data']) {
+    for (const frame of [Buffer.from('hello'), Buffer.from([0xc0]), Buffer.from([0x05]), Buffer.from([0x90]), Buffer.from([0x80]), Buffer.from([0xc1])]) {
+      const socket = new WebSocket(`ws://${worker.address}/${path}`);
+      await once(socket, 'open');
+      socket.send(frame);
+      const [code] = (await once(socket, 'close')) as [number];
+      t.is(code, 1002, `${path} ${frame.toString('hex')}`);
+    }
+  }
+  const [host, port] = worker.address.split(':') as [string, string];
+  for (const target of ['//', '/rpc?x', '/other', '*']) {
+    const socket = connect(Number(port), host);
+    const origin = target === '/rpc?x' ? 'Origin: http://elsewhere\r\n' : '';
+    socket.write(`GET ${target} HTTP/1.1\r\nHost: x\r\n${origin}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n`);
+    socket.resume();
+    await once(socket, 'close');
+  }
+  t.is(worker.manager.epoch, 5);
+  t.true(worker.manager.reports.every(({ state }) => state === 'RUNNING'));
 });
