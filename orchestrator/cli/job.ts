@@ -33,7 +33,7 @@ export function jobCommand(): Command {
     .option('--param <key=value>', 'a parameter of the job, as often as wanted', collectParam, {})
     .option('--name <name>', "instead of the job's own name")
     .option('--parallelism <n>', "instead of the job's default parallelism", wholeNumber(1))
-    .option('--storage <url>', storageHelp, storageUrl, defaultStorage())
+    .option('--storage <url>', `${storageHelp} (default: the leading job manager's, or ~/.drey/storage)`, storageUrl)
     .option('--wait', 'until the job has ended; exit code 0 only if it FINISHED', false)
     .addHelpText('after', `
 Examples:
@@ -65,16 +65,18 @@ interface SubmitOptions extends Common {
   readonly param: Record<string, string>;
   readonly name?: string;
   readonly parallelism?: number;
-  readonly storage: string;
+  readonly storage?: string;
   readonly wait: boolean;
 }
 
 async function submit(file: string, options: SubmitOptions): Promise<void> {
   const overrides = { ...(options.name === undefined ? {} : { name: options.name }), ...(options.parallelism === undefined ? {} : { parallelism: options.parallelism }) };
-  const prepared = await prepareJob(file, options.param, overrides, options.storage, Date.now());
+  // Refused before anything is connected to.
+  const prepared = await prepareJob(file, options.param, overrides, options.storage ?? defaultStorage(), Date.now());
   const { jobId, name } = prepared.spec;
   await withCoord(options.coord, async (coord) => {
-    await submitJob(coord, prepared);
+    const offered = options.storage === undefined ? (await leaderOf(coord))?.storageUrl : undefined;
+    await submitJob(coord, offered === undefined ? prepared : { ...prepared, spec: { ...prepared.spec, storageUrl: offered } });
     if (!options.wait) {
       print(options.json, { id: jobId, name }, `submitted ${name} as ${jobId}`);
       if (!options.json && (await currentLeader(coord, LEADER_PATH)) === null) console.log('no job manager leads at the moment: start one with `drey jobmanager`');

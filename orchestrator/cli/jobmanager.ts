@@ -25,7 +25,7 @@ export function jobmanagerCommand(): Command {
   return new Command('jobmanager')
     .description('Run a job manager. Of all that run, the elected one leads: it deploys jobs and restarts what fails. The others stand by and serve reads.')
     .option('--coord <servers>', coordHelp, DEFAULT_COORD)
-    .option('--storage <url>', storageHelp, storageUrl, defaultStorage())
+    .option('--storage <url>', `${storageHelp}; used by jobs that are submitted without --storage`, storageUrl, defaultStorage())
     .option('--host <host>', 'address to listen on and to be reached at', '127.0.0.1')
     .option('--port <port>', 'port of the HTTP server; 0: any free one', wholeNumber(0, 65_535), 0)
     .option('--session-timeout <ms>', 'how long coord may not hear of it before another one leads', wholeNumber(100), 2000)
@@ -73,7 +73,7 @@ async function run(options: Options): Promise<void> {
   process.on('SIGTERM', () => void end('SIGTERM: giving up leadership', 0));
   process.on('SIGINT', () => void end('SIGINT: giving up leadership', 0));
 
-  manager = new JobManager({ coord, masterId, address, log, onEnded: (error) => void end(`cannot go on: ${error.message}`, 1) });
+  manager = new JobManager({ coord, masterId, address, storageUrl: options.storage, log, onEnded: (error) => void end(`cannot go on: ${error.message}`, 1) });
   await manager.start();
   log(`job manager ${masterId} ready at ${address}`);
 }

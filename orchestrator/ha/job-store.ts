@@ -75,11 +75,21 @@ export async function readRequest(coord: CoordClient, jobId: string, watch?: Wat
   const options = watch === undefined ? {} : { watch };
   for (;;) {
     try {
-      return decodeJson<{ request: JobRequest }>((await coord.getData(requestPath(jobId), options)).data).request;
+      return parseRequest((await coord.getData(requestPath(jobId), options)).data);
     } catch (error) {
       if (!isCoordError(error, 'NONODE')) throw error;
     }
     if ((await coord.exists(requestPath(jobId), options)) === null) return null;
+  }
+}
+
+/** Anybody can write the znode: what is no request is none. */
+function parseRequest(data: Uint8Array | null): JobRequest | null {
+  try {
+    const { request } = decodeJson<{ request?: unknown }>(data);
+    return request === 'cancel' || request === 'stop' ? request : null;
+  } catch {
+    return null;
   }
 }
 

@@ -21,6 +21,8 @@ export interface LeaderData {
   readonly masterId: string;
   /** host:port of its HTTP server. */
   readonly address: string;
+  /** For jobs that are submitted without one of their own. */
+  readonly storageUrl: string;
 }
 export interface TaskManagerData {
   /** host:port of its WebSocket server. */

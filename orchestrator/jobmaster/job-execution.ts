@@ -48,7 +48,10 @@ interface Region {
 
 type Goal = 'run' | 'stop' | 'cancel' | 'fail';
 
+/** The record has to fit a znode with all of these. */
 const FAILURES_KEPT = 10;
+const FAILURE_TEXT_MAX = 4000;
+const SPLITS_MAX = 4000;
 /** A task that does not end is hung in user code; its output is refused anyway, since it belongs to an old attempt. */
 const CANCEL_TIMEOUT_MS = 30_000;
 const DISCOVERY_INTERVAL_MS = 2000;
@@ -137,7 +140,8 @@ export class JobExecution {
 
   #follow(request: JobRequest): void {
     if (this.#ending || this.#goal === request) return;
-    this.#goal = request;
+    // What never ran has nothing to checkpoint.
+    this.#goal = request === 'stop' && this.#attempt === 0 ? 'cancel' : request;
     this.#trace('requested', { request });
   }
 
@@ -213,6 +217,10 @@ export class JobExecution {
     const known = this.#splits[vertexId];
     const assigned = assignSplits(known?.assigned ?? [], found, this.graph.tasksOf(vertexId).length);
     if (known !== undefined && assigned === known.assigned) return;
+    if (assigned.length > SPLITS_MAX) {
+      this.#fail({ message: `source ${vertexId} has ${assigned.length} splits; at most ${SPLITS_MAX} can be assigned`, stack: '', executionId: null, atMs: this.#master.wallMs });
+      return this.advance();
+    }
     const isNew = new Set(assigned.slice(known?.assigned.length ?? 0).map(({ split }) => split.id));
     this.#splits = { ...this.#splits, [vertexId]: { bounded, assigned } };
     if (known === undefined) {
@@ -407,8 +415,8 @@ export class JobExecution {
     this.#trace('failing', { because: failure.message });
   }
 
-  #note(failure: JobFailure): void {
-    this.#failures = [failure, ...this.#failures].slice(0, FAILURES_KEPT);
+  #note({ message, stack, ...failure }: JobFailure): void {
+    this.#failures = [{ ...failure, message: message.slice(0, FAILURE_TEXT_MAX), stack: stack.slice(0, FAILURE_TEXT_MAX) }, ...this.#failures].slice(0, FAILURES_KEPT);
   }
 
   /** Those that were never sent end at once; the others when their task managers say so. */

@@ -1,5 +1,6 @@
 /** What people and tools are shown of a master's state: plain data, as it is served over HTTP. */
 import type { ExecutionState, TaskMetrics } from '../rpc/messages.ts';
+import { ExecutionGraph } from './execution-graph.ts';
 import type { JobExecution } from './job-execution.ts';
 import type { JobMaster } from './job-master.ts';
 import type { CheckpointKind, CompletedCheckpoint, JobFailure, JobRecord, JobSpec, JobStatus } from './records.ts';
@@ -64,12 +65,10 @@ export function viewFromRecord(spec: JobSpec, record: JobRecord, completed: read
     edges: spec.graph.edges,
     params: spec.params,
     placement: spec.graph.placement,
-    tasks: spec.graph.vertices.flatMap((vertex) =>
-      Array.from({ length: vertex.parallelism }, (_, subtask): TaskView => ({
-        executionId: `${spec.jobId}/${vertex.id}/${subtask}/${record.attempt}`, vertexId: vertex.id, subtask, attempt: record.attempt, state: 'UNKNOWN',
-        taskManagerId: record.slots[subtask] ?? null, metrics: null,
-      })),
-    ),
+    tasks: new ExecutionGraph(spec.jobId, spec.graph).tasks.map(({ vertex, subtask, region }): TaskView => {
+      const attempt = record.regions[region] ?? 0;
+      return { executionId: attempt === 0 ? '' : `${spec.jobId}/${vertex.id}/${subtask}/${attempt}`, vertexId: vertex.id, subtask, attempt, state: 'UNKNOWN', taskManagerId: record.slots[subtask] ?? null, metrics: null };
+    }),
     checkpoints: { completed, pending: null, aborted: 0, lastAborted: null },
     splits: Object.entries(record.splits).flatMap(([vertexId, { assigned }]) => assigned.map(({ split, subtask }) => ({ vertexId, splitId: split.id, subtask }))),
     failures: record.failures,

@@ -24,7 +24,7 @@ export interface OverviewView {
   readonly role: 'leader' | 'follower';
   /** Of the leader; 0: there is none. */
   readonly epoch: number;
-  readonly leader: LeaderData | null;
+  readonly leader: { readonly masterId: string; readonly address: string } | null;
   /** How many jobs there are in each status. */
   readonly jobs: Readonly<Record<string, number>>;
   readonly taskManagers: number;

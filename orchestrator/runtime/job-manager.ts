@@ -19,6 +19,8 @@ export interface JobManagerOptions {
   readonly masterId: string;
   /** host:port of the HTTP server, for the others. */
   readonly address: string;
+  /** Offered to those who submit jobs; a job names its own storage. */
+  readonly storageUrl: string;
   readonly log: (line: string) => void;
   /** It can never lead again: its session is over for good, or coord refuses it. */
   readonly onEnded: (error: Error) => void;
@@ -62,7 +64,7 @@ export class JobManager {
   #stand(): void {
     if (this.#closed) return;
     const { log } = this.#options;
-    const data: LeaderData = { masterId: this.masterId, address: this.address };
+    const data: LeaderData = { masterId: this.masterId, address: this.address, storageUrl: this.#options.storageUrl };
     const election = new LeaderElection(this.coord, LEADER_PATH, {
       data: encodeJson(data),
       onElected: (leadership) => this.#onElected(leadership),

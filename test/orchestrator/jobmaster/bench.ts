@@ -57,8 +57,11 @@ export class FakeTaskManager {
   mute = false;
   /** Acks wait until acks() is called. */
   holdAcks = false;
-  /** Tasks do not react to cancel. */
+  /** Tasks do not react to cancel until unhang() is called. */
   hung = false;
+  readonly #toCancel = new Set<FakeTask>();
+  /** What is sent is lost on the way: the connection is broken, and nobody has noticed yet. */
+  deaf = false;
   readonly heldAcks: WorkerMessage[] = [];
 
   constructor(id: string, slots: number) {
@@ -96,7 +99,9 @@ export class FakeTaskManager {
       case 'cancel':
         for (const executionId of message.executionIds) {
           const task = this.tasks.get(executionId);
-          if (task !== undefined && !this.hung && this.live.includes(task)) state(task, 'CANCELED');
+          if (task === undefined || !this.live.includes(task)) continue;
+          if (this.hung) this.#toCancel.add(task);
+          else state(task, 'CANCELED');
         }
         return answers;
       case 'triggerCheckpoint':
@@ -126,6 +131,16 @@ export class FakeTaskManager {
     }
   }
   #ending = 0;
+
+  unhang(): WorkerMessage[] {
+    this.hung = false;
+    const tasks = [...this.#toCancel].filter((task) => this.live.includes(task));
+    this.#toCancel.clear();
+    return tasks.map((task) => {
+      task.report = { ...task.report, state: 'CANCELED' };
+      return { type: 'taskState', report: task.report };
+    });
+  }
 }
 
 export class Bench {
@@ -159,7 +174,10 @@ export class Bench {
     this.master = new JobMaster({ epoch: this.#epoch, masterId: `m${this.#epoch}` });
     for (const { id, slots } of this.taskManagers.values()) this.step({ type: 'taskManagerUp', taskManagerId: id, address: `${id}:1`, slots });
     for (const jobId of this.jobs.keys()) this.#found(jobId);
-    for (const id of this.taskManagers.keys()) this.step({ type: 'taskManagerConnected', taskManagerId: id });
+    for (const [id, taskManager] of this.taskManagers) {
+      taskManager.deaf = false;
+      this.step({ type: 'taskManagerConnected', taskManagerId: id });
+    }
   }
 
   submit(graph: JobGraph = testGraph(), jobId = 'j'): JobExecution {
@@ -197,9 +215,20 @@ export class Bench {
       for (const { deployment } of live) if (deployment.vertexId === 'src') this.step({ type: 'message', from: id, message: { type: 'inputEnded', executionId: deployment.executionId } });
     }
   }
+  unhang(): void {
+    for (const taskManager of this.taskManagers.values()) {
+      for (const message of taskManager.unhang()) if (!taskManager.deaf) this.step({ type: 'message', from: taskManager.id, message });
+    }
+  }
+  /** The connection breaks and is there again. */
+  reconnect(id: string): void {
+    this.step({ type: 'taskManagerDisconnected', taskManagerId: id });
+    (this.taskManagers.get(id) as FakeTaskManager).deaf = false;
+    this.step({ type: 'taskManagerConnected', taskManagerId: id });
+  }
   acks(): void {
     for (const taskManager of this.taskManagers.values()) {
-      for (const message of taskManager.heldAcks.splice(0)) this.step({ type: 'message', from: taskManager.id, message });
+      for (const message of taskManager.heldAcks.splice(0)) if (!taskManager.deaf) this.step({ type: 'message', from: taskManager.id, message });
     }
   }
 
@@ -260,7 +289,7 @@ export class Bench {
     switch (effect.type) {
       case 'send': {
         const taskManager = this.taskManagers.get(effect.to);
-        if (taskManager === undefined) return;
+        if (taskManager === undefined || taskManager.deaf) return;
         this.onSend?.(taskManager, effect.message);
         const answers = taskManager.receive(structuredClone(effect.message));
         if (!taskManager.mute) for (const message of answers) this.step({ type: 'message', from: effect.to, message });

@@ -401,3 +401,28 @@ test('a broken connection aborts the checkpoint, not the tasks', (t) => {
   t.true(bench.taskManagers.get('b')?.live.every(({ aborted }) => aborted.includes(1)));
   t.is(bench.stored().record.restarts, 0);
 });
+
+test('a job that never ran is ended by stop, too', (t) => {
+  const bench = new Bench({ a: 1 });
+  bench.submit();
+  bench.request('stop');
+  t.is(bench.stored().record.status, 'CANCELED');
+});
+
+test('more splits than fit the record fail the job with a reason', (t) => {
+  const bench = new Bench();
+  bench.splits = Array.from({ length: 5000 }, (_, i) => `s${i}`);
+  bench.submit();
+  t.is(bench.stored().record.status, 'FAILED');
+  t.regex(bench.stored().record.failures[0]?.message ?? '', /has 5000 splits/);
+});
+
+test('a cause that is seen after its effect is noted, and the restart counts once', (t) => {
+  const bench = new Bench();
+  bench.submit();
+  for (const taskManager of bench.taskManagers.values()) taskManager.hung = true;
+  bench.failTask('j/out/0/1');
+  bench.kill('b');
+  t.is(bench.stored().record.restarts, 1);
+  t.deepEqual(bench.job().record.failures.map(({ message }) => message), ['task manager b refuses connections', 'boom']);
+});

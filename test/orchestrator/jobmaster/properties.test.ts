@@ -4,16 +4,16 @@ import fc from 'fast-check';
 import { Bench, testGraph } from './bench.ts';
 
 type Step =
-  | { readonly type: 'kill' | 'disconnect'; readonly which: number }
+  | { readonly type: 'kill' | 'disconnect' | 'deaf' | 'hang'; readonly which: number }
   | { readonly type: 'fail'; readonly which: number }
   | { readonly type: 'pass'; readonly ms: number }
-  | { readonly type: 'add' | 'elect' | 'holdWrites' | 'release' | 'holdAcks' | 'acks' | 'moreSplits' };
+  | { readonly type: 'add' | 'elect' | 'holdWrites' | 'release' | 'holdAcks' | 'acks' | 'moreSplits' | 'unhang' };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ type: fc.constant('pass' as const), ms: fc.integer({ min: 1, max: 1500 }) }) },
-  { weight: 2, arbitrary: fc.record({ type: fc.constantFrom('kill' as const, 'disconnect' as const), which: fc.nat(9) }) },
+  { weight: 4, arbitrary: fc.record({ type: fc.constantFrom('kill' as const, 'disconnect' as const, 'deaf' as const, 'hang' as const), which: fc.nat(9) }) },
   { weight: 2, arbitrary: fc.record({ type: fc.constant('fail' as const), which: fc.nat(9) }) },
-  { weight: 6, arbitrary: fc.record({ type: fc.constantFrom('add' as const, 'elect' as const, 'holdWrites' as const, 'release' as const, 'holdAcks' as const, 'acks' as const, 'moreSplits' as const) }) },
+  { weight: 6, arbitrary: fc.record({ type: fc.constantFrom('add' as const, 'elect' as const, 'holdWrites' as const, 'release' as const, 'holdAcks' as const, 'acks' as const, 'moreSplits' as const, 'unhang' as const) }) },
 );
 
 function watched(): { bench: Bench; check: () => void } {
@@ -71,8 +71,16 @@ for (const forward of [false, true]) {
               break;
             case 'disconnect':
               if (id === undefined) break;
-              bench.step({ type: 'taskManagerDisconnected', taskManagerId: id });
-              bench.step({ type: 'taskManagerConnected', taskManagerId: id });
+              bench.reconnect(id);
+              break;
+            case 'deaf':
+            case 'hang': {
+              const taskManager = bench.taskManagers.get(id ?? '');
+              if (taskManager !== undefined) taskManager[each.type === 'deaf' ? 'deaf' : 'hung'] = true;
+              break;
+            }
+            case 'unhang':
+              bench.unhang();
               break;
             case 'fail': {
               const live = [...bench.taskManagers.values()].flatMap((taskManager) => taskManager.live);
@@ -108,8 +116,18 @@ for (const forward of [false, true]) {
           check();
         }
         bench.release();
-        bench.addTaskManager('last', 2);
+        bench.unhang();
         for (const taskManager of bench.taskManagers.values()) taskManager.holdAcks = false;
+        bench.addTaskManager('last', 2);
+        for (const id of [...bench.taskManagers.keys()]) bench.reconnect(id);
+        bench.pass(500);
+        check();
+        const told = bench.stored().completed.at(-1)?.checkpointId ?? 0;
+        for (const { live } of bench.taskManagers.values()) {
+          for (const { deployment, completed } of live) {
+            if (told > 0 && deployment.restore?.checkpointId !== told && !completed.includes(told)) throw new Error(`${deployment.executionId} was never told that checkpoint ${told} is complete`);
+          }
+        }
         bench.pass(5000);
         check();
         if (bench.stored().record.status !== 'RUNNING') throw new Error(`the job is ${bench.stored().record.status}`);
