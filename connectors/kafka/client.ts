@@ -10,6 +10,7 @@ import { promisify } from 'node:util';
 import * as zlib from 'node:zlib';
 import type { Kafka, KafkaConfig, Producer } from 'kafkajs';
 import { DreyError } from '../../coord/base/errors.ts';
+import { repairIdleTimer } from './idle-timer.ts';
 
 export interface KafkaConnection {
   /** host:port of some brokers of the cluster. */
@@ -82,10 +83,6 @@ interface Broker {
   isConnected(): boolean;
   lookupRequest(apiKey: number, definition: RequestDefinition): (parameters: object) => Encoded;
 }
-interface RequestQueue {
-  readonly pending: readonly unknown[];
-  scheduleCheckPendingRequests(): void;
-}
 interface Metadata {
   readonly brokers: readonly { nodeId: number; host: string; port: number }[];
   readonly topicMetadata: readonly { topicErrorCode: number; topic: string; partitionMetadata: readonly { partitionErrorCode: number; partitionId: number; leader: number }[] }[];
@@ -111,8 +108,7 @@ let loaded: Internals | null = null;
 function internals(): Internals {
   if (loaded !== null) return loaded;
   const require = createRequire(import.meta.url);
-  const requestQueue = require('kafkajs/src/network/requestQueue') as { prototype: RequestQueue };
-  repairIdleTimer(requestQueue.prototype);
+  repairIdleTimer();
   loaded = {
     kafkajs: require('kafkajs') as typeof import('kafkajs'),
     Broker: require('kafkajs/src/broker') as Internals['Broker'],
@@ -125,17 +121,6 @@ function internals(): Internals {
     codecs: (require('kafkajs/src/protocol/message/compression') as { Codecs: Internals['codecs'] }).Codecs,
   };
   return loaded;
-}
-
-/**
- * kafkajs 2.2.4 re-arms a timer with a negative delay after every answer, even when nothing waits: a connection wakes up each millisecond
- * for ever (tulios/kafkajs#1704), and Node prints TimeoutNegativeWarning (#1751). The timer is only needed while requests are pending.
- */
-function repairIdleTimer(prototype: RequestQueue): void {
-  const schedule = prototype.scheduleCheckPendingRequests;
-  prototype.scheduleCheckPendingRequests = function (this: RequestQueue): void {
-    if (this.pending.length > 0) schedule.call(this);
-  };
 }
 
 /** CRC-32C of a record batch, from its attributes to its end. */

@@ -1,10 +1,12 @@
 /** The demonstration's input and output as topics of a Kafka: fed and read back by plain kafkajs, not by drey's connector. */
 import kafkajs from 'kafkajs';
 import { nanoid } from 'nanoid';
+import { repairIdleTimer } from '../../connectors/kafka/idle-timer.ts';
 import type { DemoIo } from './demo.ts';
 import { Recount, type WordCount } from './recount.ts';
 
 export async function kafkaIo(broker: string, partitions: number): Promise<DemoIo> {
+  repairIdleTimer();
   const run = nanoid(8).replaceAll(/[^a-zA-Z0-9]/g, 'x');
   const kafka = new kafkajs.Kafka({ clientId: `drey-demo-${run}`, brokers: broker.split(','), logLevel: kafkajs.logLevel.NOTHING, retry: { retries: 20 } });
   const input = `drey-demo-${run}-lines`;
@@ -15,7 +17,6 @@ export async function kafkaIo(broker: string, partitions: number): Promise<DemoI
   const producer = kafka.producer({ idempotent: true, maxInFlightRequests: 1, createPartitioner: kafkajs.Partitioners.DefaultPartitioner });
   await producer.connect();
   const counts: WordCount[] = [];
-  const readTo = new Map<number, number>();
   const consumer = kafka.consumer({ groupId: `drey-demo-${run}` });
   let consuming = false;
   const consume = async (): Promise<void> => {
@@ -24,9 +25,8 @@ export async function kafkaIo(broker: string, partitions: number): Promise<DemoI
     await consumer.subscribe({ topic: output, fromBeginning: true });
     await consumer.run({
       autoCommit: false,
-      eachMessage: async ({ partition, message }) => {
+      eachMessage: async ({ message }) => {
         if (message.value !== null) counts.push(JSON.parse(message.value.toString()) as WordCount);
-        readTo.set(partition, Number(message.offset) + 1);
       },
     });
   };
@@ -36,7 +36,7 @@ export async function kafkaIo(broker: string, partitions: number): Promise<DemoI
     take: async (partition, lines) => {
       await producer.send({ topic: input, acks: -1, messages: lines.map((value) => ({ partition, value })) });
     },
-    close: () => void producer.disconnect(),
+    close: () => {},
     // The input is read back from the topic, so that what is counted is what Kafka holds.
     recount: async () => {
       const recount = new Recount();
@@ -64,6 +64,9 @@ export async function kafkaIo(broker: string, partitions: number): Promise<DemoI
     output: async () => {
       if (!consuming) await consume();
       return counts.slice();
+    },
+    end: async () => {
+      await Promise.allSettled([consumer.disconnect(), producer.disconnect(), admin.disconnect()]);
     },
   };
 }

@@ -135,6 +135,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
     };
   } finally {
     await Promise.race([probe.stop(), sleep(3000)]);
+    await io.end();
     await cluster.stop();
   }
 }
@@ -148,6 +149,8 @@ export interface DemoIo {
   readonly close: () => void;
   readonly recount: () => Promise<Recount>;
   readonly output: () => Promise<Iterable<{ word: string; windowStart: number; count: number }>>;
+  /** Lets go of everything. */
+  readonly end: () => Promise<void>;
 }
 
 function fileIo(dir: string): DemoIo {
@@ -163,6 +166,7 @@ function fileIo(dir: string): DemoIo {
       return recount;
     },
     output: async () => committedCounts(output),
+    end: async () => {},
   };
 }
 

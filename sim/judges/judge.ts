@@ -75,7 +75,7 @@ export class Judge {
       this.#restart(sid, fields['applied'] as Zxid);
       const server = this.#servers.get(sid)?.quorumPeer?.server;
       if (server) {
-        server.onDeliver = (group) => this.#delivered(sid, group);
+        server.onDeliver = (group) => this.delivered(sid, group);
         server.onResetState = (baseZxid) => this.#restart(sid, baseZxid);
       }
     } else if (name === 'Established') {
@@ -97,7 +97,8 @@ export class Judge {
     else this.#next.set(sid, at + 1);
   }
 
-  #delivered(sid: number, group: TxnGroup): void {
+  /** A server applies a committed group. */
+  delivered(sid: number, group: TxnGroup): void {
     const at = this.#next.get(sid) ?? 0;
     this.#next.set(sid, at + 1);
     const hash = hashBytes(group.bytes);
