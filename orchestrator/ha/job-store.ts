@@ -21,6 +21,8 @@ export interface StoredJob {
 
 /** Makes the orchestrator's znodes; those that are there are left alone. */
 export async function ensureLayout(coord: CoordClient): Promise<void> {
+  // The connect string's chroot.
+  await coord.ensurePath('/');
   for (const path of [LEADER_PATH, TASK_MANAGERS_PATH, JOBS_PATH, EPOCH_PATH]) await coord.ensurePath(path);
 }
 
