@@ -45,6 +45,7 @@ const FLUSH_CHARS = 64 * 1024;
 
 export function fileSink<T>(options: FileSinkOptions): Sink<T> {
   const { path } = options;
+  if (typeof path !== 'string' || path === '') throw new DreyError('CONNECTOR_BAD_OPTION', 'fileSink: path is the name of a directory; none was given');
   return {
     description: `file(${path})`,
     guarantee: 'exactly-once',

@@ -46,6 +46,7 @@ const TAIL_INTERVAL_MS = 50;
 const NEWLINE = 0x0a;
 
 export function fileSource<F extends FileFormat>(options: FileSourceOptions<F>): Source<FileValues[F]> {
+  if (typeof options.path !== 'string' || options.path === '') throw new DreyError('CONNECTOR_BAD_OPTION', 'fileSource: path is the name of a directory; none was given');
   return {
     description: `file(${options.path})`,
     boundedness: options.bounded ? 'bounded' : 'unbounded',

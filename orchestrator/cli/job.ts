@@ -21,20 +21,20 @@ const HTTP_TIMEOUT_MS = 5000;
 
 interface Common {
   readonly coord: string;
-  readonly json: boolean;
+  readonly json?: boolean;
 }
 
 export function jobCommand(): Command {
   const job = new Command('job').description('Submit, list, show, cancel and stop jobs.');
   const command = (usage: string, description: string): Command =>
-    job.command(usage).description(description).option('--coord <servers>', coordHelp, DEFAULT_COORD).option('--json', 'print JSON', false);
+    job.command(usage).description(description).option('--coord <servers>', coordHelp, DEFAULT_COORD).option('--json', 'print JSON');
 
   command('submit <file>', 'Bundle a job, check its graph and hand it to the job manager that leads, now or later.')
-    .option('--param <key=value>', 'a parameter of the job, as often as wanted', collectParam, {})
+    .option('--param <key=value>', 'a parameter of the job, as often as wanted', collectParam)
     .option('--name <name>', "instead of the job's own name")
     .option('--parallelism <n>', "instead of the job's default parallelism", wholeNumber(1))
     .option('--storage <url>', `${storageHelp} (default: the leading job manager's, or ~/.drey/storage)`, storageUrl)
-    .option('--wait', 'until the job has ended; exit code 0 only if it FINISHED', false)
+    .option('--wait', 'until the job has ended; exit code 0 only if it FINISHED')
     .addHelpText('after', `
 Examples:
   drey job submit wordcount.ts --param in=/data/in --param out=/data/out
@@ -44,35 +44,35 @@ Paths in parameters are those of the workers' hosts: give absolute ones.`)
   command('ls', 'List all jobs, newest first.').action(list);
   command('show <id>', 'Show one job: tasks, checkpoints, failures. An unambiguous beginning of the id will do.').action(show);
   command('cancel <id>', 'End a job at once. What is not committed is discarded.')
-    .option('--wait', 'until it has ended', false)
-    .action((id: string, options: Common & { wait: boolean }) => request(id, 'cancel', options));
+    .option('--wait', 'until it has ended')
+    .action((id: string, options: Common & { wait?: boolean }) => request(id, 'cancel', options));
   command('stop <id>', 'End a job after one last checkpoint, with all output committed.')
-    .option('--wait', 'until it has ended', false)
-    .action((id: string, options: Common & { wait: boolean }) => request(id, 'stop', options));
+    .option('--wait', 'until it has ended')
+    .action((id: string, options: Common & { wait?: boolean }) => request(id, 'stop', options));
   command('logs <id>', "The last lines that a job's tasks logged, from the workers that run now.")
     .option('-n, --lines <n>', 'how many', wholeNumber(1, 10_000), 200)
     .action(logs);
   return job;
 }
 
-function collectParam(text: string, params: Record<string, string>): Record<string, string> {
+function collectParam(text: string, params: Record<string, string> = {}): Record<string, string> {
   const at = text.indexOf('=');
   if (at < 1) throw new InvalidArgumentError('It must be key=value.');
   return { ...params, [text.slice(0, at)]: text.slice(at + 1) };
 }
 
 interface SubmitOptions extends Common {
-  readonly param: Record<string, string>;
+  readonly param?: Record<string, string>;
   readonly name?: string;
   readonly parallelism?: number;
   readonly storage?: string;
-  readonly wait: boolean;
+  readonly wait?: boolean;
 }
 
 async function submit(file: string, options: SubmitOptions): Promise<void> {
   const overrides = { ...(options.name === undefined ? {} : { name: options.name }), ...(options.parallelism === undefined ? {} : { parallelism: options.parallelism }) };
   // Refused before anything is connected to.
-  const prepared = await prepareJob(file, options.param, overrides, options.storage ?? defaultStorage(), Date.now());
+  const prepared = await prepareJob(file, options.param ?? {}, overrides, options.storage ?? defaultStorage(), Date.now());
   const { jobId, name } = prepared.spec;
   await withCoord(options.coord, async (coord) => {
     const offered = options.storage === undefined ? (await leaderOf(coord))?.storageUrl : undefined;
@@ -107,7 +107,7 @@ async function show(id: string, { coord: servers, json }: Common): Promise<void>
   });
 }
 
-async function request(id: string, wanted: JobRequest, { coord: servers, json, wait }: Common & { wait: boolean }): Promise<void> {
+async function request(id: string, wanted: JobRequest, { coord: servers, json, wait }: Common & { wait?: boolean }): Promise<void> {
   await withCoord(servers, async (coord) => {
     const { spec, record } = await findJob(coord, id);
     if (isTerminal(record.status)) throw new DreyError('JOB_ENDED', `job ${spec.jobId} has ended already: ${record.status}`);
@@ -128,7 +128,7 @@ async function logs(id: string, { coord: servers, json, lines }: Common & { line
   });
 }
 
-async function waitForEnd(coord: CoordClient, jobId: string, wanted: JobStatus, json: boolean): Promise<void> {
+async function waitForEnd(coord: CoordClient, jobId: string, wanted: JobStatus, json: boolean | undefined): Promise<void> {
   for (;;) {
     const stored = await readJob(coord, jobId);
     if (stored === null) throw new DreyError('JOB_NOT_FOUND', `job ${jobId} is gone`);
@@ -178,6 +178,6 @@ async function withCoord(servers: string, use: (coord: CoordClient) => Promise<v
   }
 }
 
-function print(json: boolean, value: unknown, text: string): void {
+function print(json: boolean | undefined, value: unknown, text: string): void {
   console.log(json ? JSON.stringify(value) : text);
 }

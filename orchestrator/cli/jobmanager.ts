@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { Command } from 'commander';
 import { nanoid } from 'nanoid';
 import { connect } from '../../coord/client/index.ts';
+import { AssertionFailed } from '../../coord/base/assert.ts';
 import { DreyError } from '../../coord/base/errors.ts';
 import { serveJobManager } from '../runtime/job-manager-http.ts';
 import { JobManager } from '../runtime/job-manager.ts';
@@ -18,7 +19,7 @@ interface Options {
   readonly host: string;
   readonly port: number;
   readonly sessionTimeout: number;
-  readonly json: boolean;
+  readonly json?: boolean;
 }
 
 export function jobmanagerCommand(): Command {
@@ -29,7 +30,7 @@ export function jobmanagerCommand(): Command {
     .option('--host <host>', 'address to listen on and to be reached at', '127.0.0.1')
     .option('--port <port>', 'port of the HTTP server; 0: any free one', wholeNumber(0, 65_535), 0)
     .option('--session-timeout <ms>', 'how long coord may not hear of it before another one leads', wholeNumber(100), 2000)
-    .option('--json', 'log lines as JSON', false)
+    .option('--json', 'log lines as JSON')
     .addHelpText('after', `
 Examples:
   drey jobmanager --coord 127.0.0.1:2181 --storage /srv/drey
@@ -72,6 +73,17 @@ async function run(options: Options): Promise<void> {
   };
   process.on('SIGTERM', () => void end('SIGTERM: giving up leadership', 0));
   process.on('SIGINT', () => void end('SIGINT: giving up leadership', 0));
+
+  // Sources of jobs are user code, and look for splits in this process: what they let fall must not bring all jobs down. An assertion of ours does.
+  const stray = (error: unknown): void => {
+    if (error instanceof AssertionFailed) {
+      process.stderr.write(`${error.stack}\n`);
+      process.exit(70);
+    }
+    log(`an error outside of any job: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+  };
+  process.on('uncaughtException', stray);
+  process.on('unhandledRejection', stray);
 
   manager = new JobManager({ coord, masterId, address, storageUrl: options.storage, log, onEnded: (error) => void end(`cannot go on: ${error.message}`, 1) });
   await manager.start();

@@ -7,7 +7,7 @@
  */
 import { isCoordError } from '../../coord/client/index.ts';
 import type { CoordClient, Leadership } from '../../coord/client/index.ts';
-import { assertNever } from '../../coord/base/assert.ts';
+import { AssertionFailed, assertNever } from '../../coord/base/assert.ts';
 import { DreyError } from '../../coord/base/errors.ts';
 import { listJobIds, listTaskManagers, readRequest, recoverJob } from '../ha/job-store.ts';
 import { Fenced, MasterStore } from '../ha/master-store.ts';
@@ -24,6 +24,8 @@ import { TaskManagerLink } from './task-manager-link.ts';
 
 const LOGS_TIMEOUT_MS = 2000;
 const TAKE_AGAIN_MS = 2000;
+/** Said again by what follows. */
+const QUIET = new Set(['checkpoint triggered']);
 const TIMER_MS_MAX = 2 ** 31 - 1;
 
 export interface MasterTermOptions {
@@ -197,7 +199,12 @@ export class MasterTerm {
 
   #step(event: MasterEvent): void {
     if (this.#over) return;
-    this.master.step(event, performance.now(), Date.now());
+    try {
+      this.master.step(event, performance.now(), Date.now());
+    } catch (error) {
+      // Half a step has been taken: this process must not go on as a master, whatever else it lets pass.
+      throw error instanceof AssertionFailed ? error : new AssertionFailed(`the job master's core threw at ${event.type}: ${(error as Error).stack}`);
+    }
     if (this.#draining) return;
     this.#draining = true;
     for (let effects = this.master.drain(); effects.length > 0 && !this.#over; effects = this.master.drain()) for (const effect of effects) this.#carryOut(effect);
@@ -235,7 +242,7 @@ export class MasterTerm {
         void this.#discover(effect.jobId, effect.vertexId);
         return;
       case 'trace':
-        this.#options.log(describe(effect.name, effect.fields));
+        if (!QUIET.has(effect.name)) this.#options.log(describe(effect.name, effect.fields));
         return;
       default:
         assertNever(effect);
