@@ -1,7 +1,7 @@
 /** Where in the user's source a method of the job API was called: "wordcount.ts:12:4". */
 
-/** Frames of these files are ours. */
-const own = [new URL('.', import.meta.url), new URL('../graph/', import.meta.url)].flatMap((url) => [url.href, decodeURIComponent(url.pathname)]);
+/** Frames of these files are ours: they only pass on what the user gave them. */
+const own = ['.', '../graph/', '../../connectors/'].map((room) => new URL(room, import.meta.url)).flatMap((url) => [url.href, decodeURIComponent(url.pathname)]);
 /** Bundles are evaluated under this path (see submit/load-bundle.ts), followed by "<hash>/". */
 export const BUNDLE_ROOT = '/drey-bundle/';
 

@@ -62,3 +62,10 @@ for (const [name, files, message] of refused) {
     }, { code: 'JOB_BUNDLE', message });
   });
 }
+
+test('a parameter that is missing is refused where the connector is made', async (t) => {
+  const dir = project(t, { 'job.ts': "import { job } from 'drey';\nimport { fileSource, printSink } from 'drey/connectors';\nexport default job('w', (env, params) => {\n  env.source(fileSource({ path: params.in, format: 'text' })).sink(printSink());\n});\n" });
+  const { bytes, hash } = await bundleJob(join(dir, 'job.ts'));
+  const error = t.throws(() => buildGraph(loadBundle(bytes, hash), { inn: '/data' }), { code: 'JOB_GRAPH' });
+  t.regex(error?.message ?? '', /job\.ts:4:\d+: fileSource: path .* \(parameters given: inn\)$/);
+});
