@@ -59,6 +59,15 @@ function exitOverrideAll(command: Command): void {
   for (const sub of command.commands) exitOverrideAll(sub);
 }
 
+/** Set by a process that starts others and wants them to end with it, whatever ends it. */
+if (process.env['DREY_END_WITH_STDIN'] === '1') {
+  delete process.env['DREY_END_WITH_STDIN'];
+  process.stdin.on('end', () => process.kill(process.pid, 'SIGTERM'));
+  process.stdin.on('error', () => process.kill(process.pid, 'SIGTERM'));
+  process.stdin.resume();
+  process.stdin.unref?.();
+}
+
 try {
   await main(process.argv.slice(2));
 } catch (error) {

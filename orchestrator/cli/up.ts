@@ -60,9 +60,10 @@ async function up({ servers, dir: wanted, job, json }: Options): Promise<void> {
     (ending ??= (async () => {
       if (isLive) process.stdout.write('\u001B[?25h\n');
       console.log('ending all processes');
-      await feed?.feed.end();
+      const stopped = cluster.stop();
+      await feed?.feed.stop();
       feed?.close();
-      await cluster.stop();
+      await stopped;
       if (wanted === undefined) rmSync(dir, { recursive: true, force: true });
       else console.log(`state and logs: ${dir}`);
       process.exit(0);

@@ -114,7 +114,10 @@ export class LocalCluster {
 
   start(member: Member): void {
     if (this.#children.has(member) || this.#stopping) return;
-    const child = spawn(process.execPath, [entry, ...member.args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    // A group of its own: Ctrl-C in the terminal reaches this process only, which ends the others in order. Should this process be killed,
+    // its end of their stdin goes, and they end too.
+    const child = spawn(process.execPath, [entry, ...member.args], { stdio: ['pipe', 'pipe', 'pipe'], detached: true, env: { ...process.env, DREY_END_WITH_STDIN: '1' } });
+    child.stdin.on('error', () => {});
     this.#children.set(member, child);
     member.pid = child.pid ?? 0;
     member.startedAtMs = performance.now();

@@ -61,11 +61,15 @@ export class TextFeed {
     for (const [partition, lines] of byPartition.entries()) if (lines.length > 0) await this.#take(partition, lines);
   }
 
-  /** Stops, and writes one last line without words to each partition, far ahead in event time, so that every window closes. */
-  async end(): Promise<void> {
+  async stop(): Promise<void> {
     this.#stopping = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
     await this.#done;
+  }
+
+  /** Stops, and writes one last line without words to each partition, far ahead in event time, so that every window closes. */
+  async end(): Promise<void> {
+    await this.stop();
     for (let partition = 0; partition < this.#partitions; partition++) await this.#take(partition, [`${Date.now() + 3_600_000} -`]);
   }
 }
