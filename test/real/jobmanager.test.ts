@@ -1,145 +1,30 @@
 /** Job managers, task managers and the job command as separate processes on a real server: kills, stops and what the command line says. */
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath, pathToFileURL } from 'node:url';
 import test from 'ava';
-import type { ExecutionContext } from 'ava';
-import type { CoordClient } from '../../coord/client/index.ts';
-import { connect } from '../../coord/client/index.ts';
 import { recordPath } from '../../orchestrator/ha/layout.ts';
 import { createJob, ensureLayout, readJob } from '../../orchestrator/ha/job-store.ts';
 import { MasterStore } from '../../orchestrator/ha/master-store.ts';
-import type { JobView } from '../../orchestrator/jobmaster/views.ts';
 import { newJobRecord } from '../../orchestrator/jobmaster/records.ts';
+import { addressOf, cluster, drey, submitted, surviveKills, until, view } from '../lib/job-processes.ts';
 import { testGraph } from '../orchestrator/jobmaster/bench.ts';
 import { committedLines } from '../orchestrator/runtime/harness.ts';
 import { difference, recount } from '../orchestrator/runtime/recount.ts';
 import { startEnsemble } from '../tools/ensemble.ts';
 
-const entry = fileURLToPath(new URL('../../drey.js', import.meta.url));
-const counted = fileURLToPath(new URL('jobs/counted.ts', import.meta.url));
-
 let ensemble: Awaited<ReturnType<typeof startEnsemble>>;
-let client: CoordClient;
 test.before(async () => {
   ensemble = await startEnsemble({ servers: 1, config: { tickTime: 200 } });
-  client = await connect(ensemble.connectString);
 });
-test.after.always(async () => {
-  await client.close();
-  await ensemble.stop();
-});
-
-interface Process {
-  readonly child: ChildProcess;
-  readonly lines: string[];
-  /** Resolves with the first line, past or to come, that matches. */
-  line(pattern: RegExp): Promise<RegExpExecArray>;
-}
-
-function start(t: ExecutionContext, args: readonly string[]): Process {
-  const child = spawn(process.execPath, [entry, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
-  t.teardown(() => void child.kill('SIGKILL'));
-  const lines: string[] = [];
-  let waiting: (() => void)[] = [];
-  createInterface({ input: child.stdout }).on('line', (line) => {
-    lines.push(line);
-    for (const wake of waiting.splice(0)) wake();
-  });
-  const line = async (pattern: RegExp): Promise<RegExpExecArray> => {
-    for (;;) {
-      for (const each of lines) {
-        const match = pattern.exec(each);
-        if (match !== null) return match;
-      }
-      await new Promise<void>((resolve) => waiting.push(resolve));
-    }
-  };
-  return { child, lines, line };
-}
-
-async function drey(args: readonly string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const child = spawn(process.execPath, [entry, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
-  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
-  const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
-  return { code, stdout, stderr };
-}
-
-/** A cluster of its own in a chroot of the shared server. */
-async function cluster(t: ExecutionContext, name: string): Promise<{ coord: string; coordClient: CoordClient; out: string; storage: string; jobManager: () => Process; taskManager: () => Process }> {
-  const dir = mkdtempSync(join(tmpdir(), 'drey-jm-'));
-  t.teardown(() => rmSync(dir, { recursive: true, force: true }));
-  await client.ensurePath(`/${name}`);
-  const coord = `${ensemble.connectString}/${name}`;
-  const coordClient = await connect(coord);
-  t.teardown(() => coordClient.close());
-  const storage = pathToFileURL(join(dir, 'storage')).href;
-  const common = ['--coord', coord, '--storage', storage, '--session-timeout', '1000'];
-  return {
-    coord, coordClient, storage,
-    out: join(dir, 'out'),
-    jobManager: () => start(t, ['jobmanager', ...common]),
-    taskManager: () => start(t, ['taskmanager', ...common, '--slots', '2']),
-  };
-}
-
-async function submitted(coord: string, storage: string, out: string, count: number, rate: number): Promise<string> {
-  const { stdout, stderr } = await drey(['job', 'submit', counted, '--coord', coord, '--storage', storage, '--param', `count=${count}`, '--param', `rate=${rate}`, '--param', `out=${out}`, '--json']);
-  if (stdout === '') throw new Error(stderr);
-  return (JSON.parse(stdout) as { id: string }).id;
-}
-
-/** As the job manager at this address shows it. */
-async function view(address: string, jobId: string): Promise<JobView> {
-  return (await (await fetch(`http://${address}/jobs/${jobId}`)).json()) as JobView;
-}
-async function until<T>(look: () => Promise<T>, good: (value: T) => boolean): Promise<T> {
-  for (;;) {
-    const value = await look();
-    if (good(value)) return value;
-    await sleep(20);
-  }
-}
-async function addressOf(jobManager: Process): Promise<string> {
-  return (await jobManager.line(/ready at (\S+)$/))[1] as string;
-}
+test.after.always(() => ensemble.stop());
 
 test('master killed, then a worker: the tasks go on, then move; nothing is lost or repeated', async (t) => {
-  const { coord, coordClient, out, storage, jobManager, taskManager } = await cluster(t, 'kills');
-  const first = jobManager();
-  await first.line(/leads/);
-  const [a, b] = [taskManager(), taskManager()];
-  await Promise.all([a.line(/ready at/), b.line(/ready at/)]);
-  const jobId = await submitted(coord, storage, out, 3000, 500);
-  const before = await until(async () => view(await addressOf(first), jobId), ({ checkpoints }) => checkpoints.completed.length > 0);
-  t.is(new Set(before.tasks.map(({ taskManagerId }) => taskManagerId)).size, 2);
-
-  const second = jobManager();
-  const address = await addressOf(second);
-  first.child.kill('SIGKILL');
-  await second.line(/leads/);
-  const adopted = await until(() => view(address, jobId), ({ tasks, lastCheckpointId }) => lastCheckpointId > before.lastCheckpointId && tasks.every(({ state }) => state === 'RUNNING'));
-  t.deepEqual(adopted.tasks.map(({ executionId }) => executionId), before.tasks.map(({ executionId }) => executionId));
-  t.is(adopted.restarts, 0);
-  t.true(adopted.epoch > before.epoch);
-
-  b.child.kill('SIGKILL');
-  const moved = await until(() => view(address, jobId), ({ restarts, tasks }) => restarts > 0 && tasks.every(({ state }) => state === 'RUNNING'));
-  t.is(new Set(moved.tasks.map(({ taskManagerId }) => taskManagerId)).size, 1);
-  await until(async () => (await readJob(coordClient, jobId))?.record.status, (status) => status === 'FINISHED');
-  t.deepEqual(difference(await committedLines(out), recount(3000)), { missing: [], extra: [] });
+  await surviveKills(t, await cluster(t, ensemble.connectString, 'kills'));
 });
 
 test('a master that hangs for longer than its session loses the epoch, notices, and harms nobody', async (t) => {
-  const { coord, coordClient, out, storage, jobManager, taskManager } = await cluster(t, 'hang');
+  const { coord, coordClient, out, storage, jobManager, taskManager } = await cluster(t, ensemble.connectString, 'hang');
   const first = jobManager();
   await first.line(/leads/);
   await taskManager().line(/ready at/);
@@ -160,7 +45,7 @@ test('a master that hangs for longer than its session loses the epoch, notices, 
 });
 
 test('SIGTERM hands leadership over at once; a job manager that does not lead reads from coord', async (t) => {
-  const { coord, out, storage, jobManager, taskManager } = await cluster(t, 'handover');
+  const { coord, out, storage, jobManager, taskManager } = await cluster(t, ensemble.connectString, 'handover');
   const first = jobManager();
   await first.line(/leads/);
   await taskManager().line(/ready at/);
@@ -177,7 +62,7 @@ test('SIGTERM hands leadership over at once; a job manager that does not lead re
 });
 
 test('the job command without any job manager: submit, show, ls; then one comes and stops the job', async (t) => {
-  const { coord, out, storage, jobManager, taskManager } = await cluster(t, 'commands');
+  const { coord, out, storage, jobManager, taskManager } = await cluster(t, ensemble.connectString, 'commands');
   const jobId = await submitted(coord, storage, out, 100_000, 200);
   const shown = await drey(['job', 'show', jobId, '--coord', coord]);
   t.regex(shown.stdout, /CREATED {2}\(no job manager answers/);
@@ -209,7 +94,7 @@ test('a wrong job is refused with its place, before coord is asked', async (t) =
 });
 
 test('a stale master is refused by coord', async (t) => {
-  const { coordClient } = await cluster(t, 'fencing');
+  const { coordClient } = await cluster(t, ensemble.connectString, 'fencing');
   await ensureLayout(coordClient);
   await createJob(coordClient, { jobId: 'j', name: 'j', bundleHash: '', storageUrl: 'file:///nowhere', params: {}, overrides: {}, graph: testGraph(), graphHash: '', submittedAtMs: 0 });
   const place = await coordClient.create('/drey/leader/old');
