@@ -37,7 +37,7 @@ export interface QuorumPeerOptions {
   readonly server: ServerConfig;
   readonly description: ServerDescription;
   readonly peer: PeerConfig;
-  /** Dirty entries at which the state is flushed at once. */
+  /** Dirty entries at which the state is flushed at once: what a turn may spend on it, and more than a set of hot znodes usually has. */
   readonly flushEntriesMax: number;
   /** The state is flushed at least this often while there is something to flush. */
   readonly flushIntervalMs: number;
@@ -45,7 +45,7 @@ export interface QuorumPeerOptions {
   readonly diskRetryMs: number;
 }
 
-export const DEFAULT_DRIVER_OPTIONS = { flushEntriesMax: 1000, flushIntervalMs: 500, diskRetryMs: 500 } as const;
+export const DEFAULT_DRIVER_OPTIONS = { flushEntriesMax: 4000, flushIntervalMs: 500, diskRetryMs: 500 } as const;
 
 export class QuorumPeer implements ClientPipeline, PeerTransportHandler {
   readonly #ports: QuorumPeerPorts;

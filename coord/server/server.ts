@@ -145,12 +145,14 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
       const sessionId = this.#nextSessionId++;
       connection.sessionId = sessionId;
       const password = Buffer.from(freshPassword);
+      connection.password = password;
       const body = Buffer.allocUnsafe(4 + password.length);
       body.writeInt32BE(connection.timeoutMs, 0);
       body.set(password, 4);
       this.#write(connection, 'connect', 0, OpCode.createSession, sessionId, body, null);
     } else {
       connection.sessionId = request.sessionId;
+      connection.password = request.password.slice();
       if (this.#leader !== null) {
         this.#revalidated(connection, this.#leader.revalidate(request.sessionId, request.password, 0, this.#nowMs));
       } else {
@@ -407,9 +409,8 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
     if (other !== undefined && other !== connection) this.#close(other);
     this.#bySession.set(connection.sessionId, connection);
     connection.state = 'open';
-    const session = this.tree.sessions.get(connection.sessionId);
     this.#markDirty(connection);
-    connection.sink.connected(connection.timeoutMs, connection.sessionId, session?.password ?? NO_PASSWORD, false);
+    connection.sink.connected(connection.timeoutMs, connection.sessionId, connection.password, false);
     this.#release(connection);
   }
 
@@ -615,7 +616,8 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
     this.onDeliver?.(group);
     if (group.decoded !== undefined) {
       for (const { header, txn } of group.decoded as HeadedTxn[]) this.#apply(header, txn);
-      delete group.decoded;
+      // Not `delete`, which would make a dictionary of the object.
+      group.decoded = undefined;
     } else decodeTxnGroup(group.bytes, group.firstZxid, this.#applyDecoded);
     this.#leader?.committed(group.lastZxid);
   }

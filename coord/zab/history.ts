@@ -82,7 +82,7 @@ export class History {
 
   groupAt(index: number): TxnGroup {
     const group = this.#groups[this.#head + index - this.#firstIndex];
-    assert(group !== undefined, 'group is not in memory');
+    assert(group !== undefined && index >= this.#firstIndex, 'group is not in memory');
     return group;
   }
 
@@ -166,7 +166,8 @@ export class History {
     while (this.#bytes > this.#recentBytesMax && this.#head < this.#groups.length) {
       const group = this.#groups[this.#head] as TxnGroup;
       if (group.lastZxid > this.#deliveredZxid || group.lastZxid > this.evictableZxid) break;
-      this.#head++;
+      // The array is cut seldom; the group's bytes must not wait for that.
+      this.#groups[this.#head++] = EVICTED;
       this.#firstIndex++;
       this.#bytes -= group.bytes.length;
       this.#afterZxid = group.lastZxid;
@@ -177,6 +178,9 @@ export class History {
     }
   }
 }
+
+/** In the place of a group that has left memory, until the array is cut. */
+const EVICTED: TxnGroup = { firstZxid: 0, lastZxid: 0, bytes: new Uint8Array(0) };
 
 /** Whether `group` may come right after a history that ends at `lastZxid`. Safe on groups from other servers. */
 export function continues(lastZxid: Zxid, group: TxnGroup): boolean {
