@@ -40,47 +40,43 @@ export class Znode implements Stat {
     this.path = path;
     this.#slot = store.takeSlot();
     this.#page = store.pageOf(this.#slot);
-    this.#f64.fill(0, this.#f, this.#f + F64S);
-    this.#i32.fill(0, this.#i, this.#i + I32S);
-    this.#i32[this.#i + DATA_LENGTH] = NULL_DATA;
-    this.#i32[this.#i + ACL_HASH] = OPEN_ACL_HASH;
+    this.#page.f64.fill(0, f64At(this.#slot), f64At(this.#slot) + F64S);
+    this.#page.i32.fill(0, i32At(this.#slot), i32At(this.#slot) + I32S);
+    this.#page.i32[i32At(this.#slot) + DATA_LENGTH] = NULL_DATA;
+    this.#page.i32[i32At(this.#slot) + ACL_HASH] = OPEN_ACL_HASH;
   }
 
-  get #f64(): Float64Array { return this.#page.f64; }
-  get #i32(): Int32Array { return this.#page.i32; }
-  get #f(): number { return (this.#slot & (PAGE - 1)) * F64S; }
-  get #i(): number { return (this.#slot & (PAGE - 1)) * I32S; }
-  get czxid(): Zxid { return this.#f64[this.#f + CZXID] as number; }
-  set czxid(value: Zxid) { this.#f64[this.#f + CZXID] = value; }
-  get mzxid(): Zxid { return this.#f64[this.#f + MZXID] as number; }
-  set mzxid(value: Zxid) { this.#f64[this.#f + MZXID] = value; }
-  get pzxid(): Zxid { return this.#f64[this.#f + PZXID] as number; }
-  set pzxid(value: Zxid) { this.#f64[this.#f + PZXID] = value; }
-  get ctime(): number { return this.#f64[this.#f + CTIME] as number; }
-  set ctime(value: number) { this.#f64[this.#f + CTIME] = value; }
-  get mtime(): number { return this.#f64[this.#f + MTIME] as number; }
-  set mtime(value: number) { this.#f64[this.#f + MTIME] = value; }
-  get ttlMs(): number { return this.#f64[this.#f + TTL] as number; }
-  set ttlMs(value: number) { this.#f64[this.#f + TTL] = value; }
-  get version(): number { return this.#i32[this.#i + VERSION] as number; }
-  set version(value: number) { this.#i32[this.#i + VERSION] = value; }
-  get creates(): number { return this.#i32[this.#i + CREATES] as number; }
-  set creates(value: number) { this.#i32[this.#i + CREATES] = value; }
-  get aversion(): number { return this.#i32[this.#i + AVERSION] as number; }
-  set aversion(value: number) { this.#i32[this.#i + AVERSION] = value; }
-  get digest(): number { return this.#i32[this.#i + DIGEST] as number; }
-  set digest(value: number) { this.#i32[this.#i + DIGEST] = value; }
-  get pathHash(): number { return this.#i32[this.#i + PATH_HASH] as number; }
-  set pathHash(value: number) { this.#i32[this.#i + PATH_HASH] = value; }
-  get aclHash(): number { return this.#i32[this.#i + ACL_HASH] as number; }
-  set aclHash(value: number) { this.#i32[this.#i + ACL_HASH] = value; }
-  get dirty(): boolean { return this.#i32[this.#i + DIRTY] !== 0; }
-  set dirty(value: boolean) { this.#i32[this.#i + DIRTY] = value ? 1 : 0; }
-  get kind(): ZnodeKind { return KINDS[this.#i32[this.#i + KIND] as number] as ZnodeKind; }
-  set kind(value: ZnodeKind) { this.#i32[this.#i + KIND] = KINDS.indexOf(value); }
-  get dataHash(): number { return this.#i32[this.#i + DATA_HASH] as number; }
+  get czxid(): Zxid { return this.#page.f64[f64At(this.#slot) + CZXID] as number; }
+  set czxid(value: Zxid) { this.#page.f64[f64At(this.#slot) + CZXID] = value; }
+  get mzxid(): Zxid { return this.#page.f64[f64At(this.#slot) + MZXID] as number; }
+  set mzxid(value: Zxid) { this.#page.f64[f64At(this.#slot) + MZXID] = value; }
+  get pzxid(): Zxid { return this.#page.f64[f64At(this.#slot) + PZXID] as number; }
+  set pzxid(value: Zxid) { this.#page.f64[f64At(this.#slot) + PZXID] = value; }
+  get ctime(): number { return this.#page.f64[f64At(this.#slot) + CTIME] as number; }
+  set ctime(value: number) { this.#page.f64[f64At(this.#slot) + CTIME] = value; }
+  get mtime(): number { return this.#page.f64[f64At(this.#slot) + MTIME] as number; }
+  set mtime(value: number) { this.#page.f64[f64At(this.#slot) + MTIME] = value; }
+  get ttlMs(): number { return this.#page.f64[f64At(this.#slot) + TTL] as number; }
+  set ttlMs(value: number) { this.#page.f64[f64At(this.#slot) + TTL] = value; }
+  get version(): number { return this.#page.i32[i32At(this.#slot) + VERSION] as number; }
+  set version(value: number) { this.#page.i32[i32At(this.#slot) + VERSION] = value; }
+  get creates(): number { return this.#page.i32[i32At(this.#slot) + CREATES] as number; }
+  set creates(value: number) { this.#page.i32[i32At(this.#slot) + CREATES] = value; }
+  get aversion(): number { return this.#page.i32[i32At(this.#slot) + AVERSION] as number; }
+  set aversion(value: number) { this.#page.i32[i32At(this.#slot) + AVERSION] = value; }
+  get digest(): number { return this.#page.i32[i32At(this.#slot) + DIGEST] as number; }
+  set digest(value: number) { this.#page.i32[i32At(this.#slot) + DIGEST] = value; }
+  get pathHash(): number { return this.#page.i32[i32At(this.#slot) + PATH_HASH] as number; }
+  set pathHash(value: number) { this.#page.i32[i32At(this.#slot) + PATH_HASH] = value; }
+  get aclHash(): number { return this.#page.i32[i32At(this.#slot) + ACL_HASH] as number; }
+  set aclHash(value: number) { this.#page.i32[i32At(this.#slot) + ACL_HASH] = value; }
+  get dirty(): boolean { return this.#page.i32[i32At(this.#slot) + DIRTY] !== 0; }
+  set dirty(value: boolean) { this.#page.i32[i32At(this.#slot) + DIRTY] = value ? 1 : 0; }
+  get kind(): ZnodeKind { return KINDS[this.#page.i32[i32At(this.#slot) + KIND] as number] as ZnodeKind; }
+  set kind(value: ZnodeKind) { this.#page.i32[i32At(this.#slot) + KIND] = KINDS.indexOf(value); }
+  get dataHash(): number { return this.#page.i32[i32At(this.#slot) + DATA_HASH] as number; }
 
-  get numChildren(): number { return this.#i32[this.#i + NUM_CHILDREN] as number; }
+  get numChildren(): number { return this.#page.i32[i32At(this.#slot) + NUM_CHILDREN] as number; }
 
   get alive(): boolean {
     return this.#slot !== RELEASED;
@@ -115,7 +111,7 @@ export class Znode implements Stat {
       youngest.#younger = this;
     }
     parent.#youngest = this;
-    parent.#i32[parent.#i + NUM_CHILDREN] = parent.numChildren + 1;
+    parent.#page.i32[i32At(parent.#slot) + NUM_CHILDREN] = parent.numChildren + 1;
     this.parent = parent;
   }
 
@@ -126,7 +122,7 @@ export class Znode implements Stat {
     this.#younger.#older = this.#older;
     this.#older = this;
     this.#younger = this;
-    parent.#i32[parent.#i + NUM_CHILDREN] = parent.numChildren - 1;
+    parent.#page.i32[i32At(parent.#slot) + NUM_CHILDREN] = parent.numChildren - 1;
     this.parent = null;
   }
 
@@ -135,21 +131,21 @@ export class Znode implements Stat {
   }
 
   get dataLength(): number {
-    const length = this.#i32[this.#i + DATA_LENGTH] as number;
+    const length = this.#page.i32[i32At(this.#slot) + DATA_LENGTH] as number;
     return length === NULL_DATA ? 0 : length;
   }
 
   get data(): Uint8Array | null {
-    const length = this.#i32[this.#i + DATA_LENGTH] as number;
+    const length = this.#page.i32[i32At(this.#slot) + DATA_LENGTH] as number;
     if (length === NULL_DATA) return null;
-    return (this.#shown ??= this.#page.store.bytes.view(this.#i32[this.#i + DATA_BLOCK] as number, length));
+    return (this.#shown ??= this.#page.store.bytes.view(this.#page.i32[i32At(this.#slot) + DATA_BLOCK] as number, length));
   }
 
   /** Copies. */
   setData(data: Uint8Array | null): void {
     const bytes = this.#page.store.bytes;
-    const i32 = this.#i32;
-    const i = this.#i;
+    const i32 = this.#page.i32;
+    const i = i32At(this.#slot);
     const before = i32[i + DATA_LENGTH] as number;
     const after = data === null ? NULL_DATA : data.length;
     const keepBlock = isSmall(before) && isSmall(after) && bytes.sameClass(before, after);
@@ -172,8 +168,8 @@ export class Znode implements Stat {
 
   /** The end of the handle: its slot and its block go back. */
   release(): void {
-    const length = this.#i32[this.#i + DATA_LENGTH] as number;
-    if (isSmall(length)) this.#page.store.bytes.free(this.#i32[this.#i + DATA_BLOCK] as number, length);
+    const length = this.#page.i32[i32At(this.#slot) + DATA_LENGTH] as number;
+    if (isSmall(length)) this.#page.store.bytes.free(this.#page.i32[i32At(this.#slot) + DATA_BLOCK] as number, length);
     this.#shown = null;
     this.#page.store.giveSlot(this.#slot);
     this.#slot = RELEASED;
@@ -236,6 +232,14 @@ export class StatSnapshot implements Stat {
 
 function isSmall(length: number): boolean {
   return length !== NULL_DATA && length <= SMALL_MAX;
+}
+
+// Functions and not private getters, which V8 does not inline: each use would be a call into its runtime.
+function f64At(slot: number): number {
+  return (slot & (PAGE - 1)) * F64S;
+}
+function i32At(slot: number): number {
+  return (slot & (PAGE - 1)) * I32S;
 }
 
 interface Page {
