@@ -20,6 +20,8 @@ export interface Waiting {
   result: Result | null;
 }
 
+const NO_PASSWORD = new Uint8Array(16);
+
 export class Connection {
   readonly handle: number;
   readonly sink: ClientSink;
@@ -27,6 +29,8 @@ export class Connection {
   /** connecting: the session is not ours yet. */
   state: 'connecting' | 'open' | 'closed' = 'connecting';
   sessionId = 0n;
+  /** Given or made at connect, and told in the reply: this server's tree may be behind and not know the session yet. */
+  password: Uint8Array = NO_PASSWORD;
   timeoutMs = 0;
   readOnly = false;
   ids: readonly AuthId[];

@@ -1,0 +1,158 @@
+import test from 'ava';
+import { makeZxid } from '../../../coord/base/zxid.ts';
+import { Kind, readRequestFrame, readRevalidateFrame, revalidatedFrame, syncFrame } from '../../../coord/server/forwarding.ts';
+import { Server } from '../../../coord/server/server.ts';
+import { DataTree } from '../../../coord/tree/data-tree.ts';
+import { TxnGroupEncoder } from '../../../coord/tree/txn-codec.ts';
+import type { Txn } from '../../../coord/tree/txn.ts';
+import { OpCode } from '../../../coord/wire/codes.ts';
+import { encodeRequestBody } from '../../../coord/wire/requests.ts';
+import { ClientRequest, type ClientSink, type ConnectRequest } from '../../../coord/wire/types.ts';
+import { ScriptedPeer } from './scripted-peer.ts';
+
+const PASSWORD = Uint8Array.from({ length: 16 }, (_, i) => i + 1);
+const ORIGIN = 7;
+
+class Client implements ClientSink {
+  readonly said: string[] = [];
+  connected(timeoutMs: number, sessionId: bigint, password: Uint8Array): void {
+    this.said.push(`connected ${timeoutMs} ${sessionId} ${Buffer.from(password).toString('hex')}`);
+  }
+  reply(xid: number, _op: number, zxid: number, err: number): void {
+    this.said.push(`reply ${xid} ${zxid.toString(16)} ${err}`);
+  }
+  event(type: number, _state: number, path: string): void {
+    this.said.push(`event ${type} ${path}`);
+  }
+  close(): void {
+    this.said.push('close');
+  }
+  resume(): void {}
+  flush(): void {}
+  take(): string[] {
+    return this.said.splice(0);
+  }
+}
+
+function follower(): { server: Server; peer: ScriptedPeer; client: Client; connect: (request?: Partial<ConnectRequest>) => number; deliver: (counter: number, txn: Txn, requestNo?: number, sessionId?: bigint) => void } {
+  const peer = new ScriptedPeer();
+  const server = new Server(
+    { sid: 2, standalone: false, voters: 3, tickMs: 2000, minSessionTimeoutMs: 4000, maxSessionTimeoutMs: 40_000, juteMaxBuffer: 0xfffff, digest: (text) => text, superDigest: null, configData: '' },
+    peer, new DataTree(), { nowMs: 0, wallMs: 1_700_000_000_000 },
+  );
+  peer.queue({ type: 'serving', serving: 'follower', epoch: 1, originId: ORIGIN });
+  server.drain();
+  const client = new Client();
+  return {
+    server, peer, client,
+    connect: (request = {}) => server.connect(client, { protocolVersion: 0, lastZxidSeen: 0, timeoutMs: 10_000, sessionId: 0n, password: new Uint8Array(16), readOnly: false, hasReadOnly: true, ...request }, PASSWORD, { address: '127.0.0.1', port: 1, local: true }),
+    deliver: (counter, txn, requestNo = 0, sessionId = 1n) => {
+      const zxid = makeZxid(1, counter);
+      const encoder = new TxnGroupEncoder();
+      encoder.begin(zxid);
+      encoder.add({ zxid, timeMs: 1, sessionId, originId: requestNo === 0 ? 0 : ORIGIN, requestNo }, txn);
+      peer.queue({ type: 'deliver', group: { firstZxid: zxid, lastZxid: zxid, bytes: encoder.finish() } });
+      server.drain();
+    },
+  };
+}
+
+function request(op: OpCode, xid: number, path = '/'): ClientRequest {
+  const made = Object.assign(new ClientRequest(), { op, xid, path, data: Buffer.from('x'), acl: [{ perms: 31, scheme: 'world', id: 'anyone' }] });
+  made.body = encodeRequestBody(made);
+  return made;
+}
+
+/** A session of its own, connected. */
+function connected(): ReturnType<typeof follower> & { handle: number } {
+  const all = follower();
+  const handle = all.connect();
+  all.server.drain();
+  all.deliver(1, { type: 'createSession', sessionId: 1n, timeoutMs: 10_000, password: PASSWORD }, 1);
+  all.client.take();
+  all.peer.sent();
+  return { ...all, handle };
+}
+
+test('a session that this server does not know yet keeps its password when it moves here', (t) => {
+  const { server, peer, client, connect } = follower();
+  connect({ sessionId: 99n, password: PASSWORD });
+  server.drain();
+  const [frame] = peer.sent();
+  const { requestNo, sessionId } = readRevalidateFrame(Buffer.from(frame as Uint8Array));
+  t.is(sessionId, 99n);
+  peer.queue({ type: 'pipeline', channel: null, sid: 3, originId: 0, body: revalidatedFrame(requestNo, 10_000) });
+  server.drain();
+  t.deepEqual(client.take(), [`connected 10000 99 ${Buffer.from(PASSWORD).toString('hex')}`]);
+});
+
+test('a refused session is told so, and the connection ends', (t) => {
+  const { server, peer, client, connect } = follower();
+  connect({ sessionId: 99n, password: PASSWORD });
+  server.drain();
+  const { requestNo } = readRevalidateFrame(Buffer.from(peer.sent()[0] as Uint8Array));
+  peer.queue({ type: 'pipeline', channel: null, sid: 3, originId: 0, body: revalidatedFrame(requestNo, 0) });
+  server.drain();
+  t.deepEqual(client.take(), [`connected 0 0 ${'00'.repeat(16)}`, 'close']);
+});
+
+test('a client that has seen more than this server is sent away without an answer', (t) => {
+  const { client, connect } = follower();
+  connect({ lastZxidSeen: makeZxid(1, 5) });
+  t.deepEqual(client.take(), ['close']);
+});
+
+test('a read waits for the earlier writes of its connection, and replies keep the order', (t) => {
+  const { server, peer, client, handle, deliver } = connected();
+  server.request(handle, request(OpCode.create, 10, '/a'));
+  server.request(handle, request(OpCode.exists, 11, '/a'));
+  server.request(handle, request(OpCode.create, 12, '/b'));
+  server.drain();
+  const sent: number[] = [];
+  readRequestFrame(Buffer.from(peer.sent()[0] as Uint8Array), (requestNo) => sent.push(requestNo));
+  t.is(sent.length, 2, 'both writes are on their way, in one frame');
+  t.deepEqual(client.take(), []);
+  const create = (path: string, parentCVersion: number): Txn => ({ type: 'create', path, data: null, acl: [{ perms: 31, scheme: 'world', id: 'anyone' }], kind: 'persistent', ttlMs: 0, parentCVersion, withStat: false });
+  deliver(2, create('/a', 1), sent[0]);
+  t.deepEqual(client.take(), ['reply 10 100000002 0', 'reply 11 100000002 0']);
+  deliver(3, create('/b', 2), sent[1]);
+  t.deepEqual(client.take(), ['reply 12 100000003 0']);
+});
+
+test('what comes behind a SYNC waits for it, writes too', (t) => {
+  const { server, peer, client, handle } = connected();
+  server.request(handle, request(OpCode.sync, 10, '/'));
+  server.request(handle, request(OpCode.create, 11, '/a'));
+  server.request(handle, request(OpCode.exists, 12, '/zookeeper'));
+  server.drain();
+  const [sync, ...others] = peer.sent();
+  t.is((sync as Uint8Array)[0], Kind.SYNC);
+  t.deepEqual(others, [], 'the write behind it has not left');
+  const requestNo = Buffer.from(sync as Uint8Array).readUInt32BE(1);
+  peer.queue({ type: 'pipeline', channel: null, sid: 3, originId: 0, body: syncFrame(Kind.SYNCED, requestNo) });
+  server.drain();
+  t.deepEqual(client.take(), ['reply 10 100000001 0']);
+  t.is(peer.sent().length, 1, 'now it has');
+});
+
+test('a watch event leaves before the reply that could show its change', (t) => {
+  const { server, peer, client, handle, deliver } = connected();
+  const exists = request(OpCode.exists, 10, '/a');
+  exists.watch = true;
+  server.request(handle, exists);
+  server.request(handle, request(OpCode.create, 11, '/a'));
+  server.drain();
+  const sent: number[] = [];
+  readRequestFrame(Buffer.from(peer.sent().at(-1) as Uint8Array), (requestNo) => sent.push(requestNo));
+  deliver(2, { type: 'create', path: '/a', data: null, acl: [{ perms: 31, scheme: 'world', id: 'anyone' }], kind: 'persistent', ttlMs: 0, parentCVersion: 1, withStat: false }, sent[0]);
+  t.deepEqual(client.take(), ['reply 10 100000001 -101', 'event 1 /a', 'reply 11 100000002 0']);
+});
+
+test('a malformed message of a peer costs that peer its channel, and nothing else', (t) => {
+  const { server, peer } = follower();
+  for (const body of [new Uint8Array(0), Uint8Array.of(99), Uint8Array.of(Kind.REVALIDATED, 1), Uint8Array.of(Kind.SYNCED)]) {
+    peer.queue({ type: 'pipeline', channel: 5, sid: 3, originId: 0, body });
+    const { actions } = server.drain();
+    t.true(actions.some((action) => action.type === 'closeChannel' && action.channel === 5));
+  }
+});
