@@ -1,9 +1,10 @@
 /** drey taskmanager: one worker in the foreground. */
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import { AssertionFailed } from '../../coord/base/assert.ts';
 import { connect } from '../../coord/client/index.ts';
 import { startTaskManager } from '../runtime/task-manager-process.ts';
 import { openStorage } from '../storage/storage.ts';
+import { coordHelp, DEFAULT_COORD, defaultStorage, storageHelp, storageUrl, wholeNumber } from './options.ts';
 
 /** What hangs in user code is left behind after this time. */
 const GOODBYE_MS_MAX = 4000;
@@ -20,12 +21,16 @@ interface Options {
 export function taskmanagerCommand(): Command {
   return new Command('taskmanager')
     .description('Run a worker: it executes the tasks that the leading job master gives it.')
-    .requiredOption('--coord <servers>', 'connect string of the ensemble: host:port,…[/chroot], with zk:// (the default) or drey:// before it')
-    .requiredOption('--storage <url>', 'where bundles and checkpoints are: a file: URL that all masters and workers can reach')
+    .option('--coord <servers>', coordHelp, DEFAULT_COORD)
+    .option('--storage <url>', storageHelp, storageUrl, defaultStorage())
     .option('--slots <n>', 'how many subtasks of each operator it takes', wholeNumber(1), 4)
     .option('--host <host>', 'address to listen on and to be reached at', '127.0.0.1')
-    .option('--port <port>', 'port to listen on; 0: any free one', wholeNumber(0), 0)
+    .option('--port <port>', 'port to listen on; 0: any free one', wholeNumber(0, 65_535), 0)
     .option('--session-timeout <ms>', 'how long the ensemble may not hear of it before its tasks are moved', wholeNumber(100), 6000)
+    .addHelpText('after', `
+Examples:
+  drey taskmanager --coord 127.0.0.1:2181 --slots 4
+  drey taskmanager --coord zk://zk1:2181,zk2:2181,zk3:2181/prod --storage file:///mnt/shared/drey --host 10.0.0.8`)
     .action(async (options: Options) => run(options));
 }
 
@@ -33,7 +38,9 @@ async function run({ coord, storage, slots, host, port, sessionTimeout }: Option
   const log = (line: string): void => void process.stdout.write(`${new Date().toISOString()} ${line}\n`);
   openStorage(storage);
   process.setSourceMapsEnabled(true);
-  const client = await connect(coord, { sessionTimeoutMs: sessionTimeout, renew: true });
+  log(`task manager connecting to ${coord}`);
+  // A server that is not up yet is waited for: processes of a cluster start in any order.
+  const client = await connect(coord, { sessionTimeoutMs: sessionTimeout, connectTimeoutMs: 0, renew: true });
   const taskManager = await startTaskManager({ coord: client, storageUrl: storage, slots, host, port, log, onUnregistered: () => process.exit(1) });
   log(`task manager ${taskManager.id} ready at ${taskManager.address}, ${slots} slots`);
 
@@ -60,12 +67,4 @@ async function run({ coord, storage, slots, host, port, sessionTimeout }: Option
   };
   process.on('uncaughtException', stray);
   process.on('unhandledRejection', stray);
-}
-
-function wholeNumber(minimum: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (!Number.isSafeInteger(value) || value < minimum) throw new InvalidArgumentError(`a whole number from ${minimum}.`);
-    return value;
-  };
 }
