@@ -1,0 +1,44 @@
+/** The typed API: what the compiler infers (this file does not compile when it infers otherwise), and what the graph makes of it. */
+import test from 'ava';
+import { collectionSource, collectSink } from '../../../connectors/index.ts';
+import { boundedOutOfOrderness, count, job, tumbling } from '../../../orchestrator/api/index.ts';
+import type { DataStream, Sink } from '../../../orchestrator/api/index.ts';
+import { buildGraph } from '../../../orchestrator/graph/build-graph.ts';
+
+interface Click {
+  readonly user: string;
+  readonly atMs: number;
+}
+const clicks: readonly Click[] = [{ user: 'u', atMs: 1 }];
+
+test('types flow from the source to the sink', (t) => {
+  const definition = job('typed', (env, params) => {
+    const source = env.source(collectionSource(clicks), { timestamp: (click) => click.atMs, watermarks: boundedOutOfOrderness(Number(params.lateMs ?? 0)) });
+    const keyed = source.flatMap((click) => [click, click]).filter((click) => click.atMs > 0).keyBy((click) => click.user.length);
+    const windowed: DataStream<{ length: number; n: number; end: number }> = keyed
+      .window(tumbling(1000))
+      .aggregate({ create: () => ({ n: 0 }), add: (acc, click) => ({ n: acc.n + click.atMs }), result: ({ n }, length, window) => ({ length, n, end: window.end }) });
+    windowed.sink(collectSink());
+    const counted: DataStream<number> = keyed.aggregate(count()).map(({ key, count: n }) => key + n);
+    counted.sink(collectSink());
+    // @ts-expect-error a number is no Click
+    const wrongSink: Sink<number> = collectSink<string>();
+    t.truthy(wrongSink);
+    // @ts-expect-error there is no such field
+    source.map((click) => click.name);
+    source.map((click) => click.user).sink(collectSink());
+  });
+  t.throws(() => buildGraph(definition, {}), { message: /job\.test\.ts:\d+:\d+: nothing reads what this map emits/ });
+});
+
+test('count() is an aggregate with and without windows', (t) => {
+  const { create, add, result } = count<string>();
+  t.deepEqual(result(add(add(create())), 'k'), { key: 'k', count: 2 });
+  t.deepEqual(result(add(create()), 'k', { start: 0, end: 10 }), { key: 'k', count: 1, windowStart: 0, windowEnd: 10 });
+});
+
+test('wrong arguments are refused where they are given', (t) => {
+  t.throws(() => tumbling(0), { code: 'JOB_GRAPH', message: /job\.test\.ts:\d+:\d+: tumbling/ });
+  t.throws(() => boundedOutOfOrderness(-1), { code: 'JOB_GRAPH' });
+  t.throws(() => job('', () => undefined), { code: 'JOB_GRAPH' });
+});
