@@ -119,7 +119,7 @@ for (const forward of [false, true]) {
         bench.unhang();
         for (const taskManager of bench.taskManagers.values()) taskManager.holdAcks = false;
         bench.addTaskManager('last', 2);
-        for (const id of [...bench.taskManagers.keys()]) bench.reconnect(id);
+        for (const id of bench.taskManagers.keys()) bench.reconnect(id);
         bench.pass(500);
         check();
         const told = bench.stored().completed.at(-1)?.checkpointId ?? 0;
