@@ -73,6 +73,7 @@ test('disks that are full: one follower, the leader, all', async (t) => {
     unmount();
   });
   const load = new WriteLoad('/load', { clients: 3, writers: 4, znodes: 10, dataBytes: 4000 });
+  t.teardown(() => load.abandon());
   await load.start(ensemble.connectString);
   await load.ackedMore(50);
   const filler = (server: EnsembleServer): string => join(server.home, 'data', 'filler');
@@ -111,6 +112,7 @@ test('one write or sync that fails with EIO, in the journal and in the state, on
   const ensemble = await startEnsemble({ dir, env: { LD_PRELOAD: library } });
   t.teardown(ensemble.stop);
   const load = new WriteLoad('/load', { clients: 3, writers: 4, znodes: 50 });
+  t.teardown(() => load.abandon());
   await load.start(ensemble.connectString);
   for (const [onLeader, where] of [[true, '/journal/'], [false, '/journal/'], [true, '/state'], [false, '/state']] as const) {
     await load.ackedMore(100);

@@ -9,6 +9,7 @@ test('no acked write is lost when all servers are killed', async (t) => {
   const ensemble = await startEnsemble({ config: { tickTime: 500 } });
   t.teardown(ensemble.stop);
   const load = new WriteLoad('/load', { clients: 3, writers: 8, znodes: 60, sessionTimeoutMs: 4000 });
+  t.teardown(() => load.abandon());
   await load.start(ensemble.connectString);
   for (let round = 0; round < ROUNDS; round++) {
     // Where in the life of a write the kill falls is left to the machine.

@@ -18,6 +18,7 @@ for (const [how, lose, back] of [
     const ensemble = await startEnsemble();
     t.teardown(ensemble.stop);
     const load = new WriteLoad('/load', { clients: 3, writers: 4 });
+    t.teardown(() => load.abandon());
     await load.start(ensemble.connectString);
     const owners = load.clients.map((client) => client.session.id);
     for (const [i, client] of load.clients.entries()) await client.create(`/ephemeral-${i}`, '', { mode: 'ephemeral' });

@@ -15,6 +15,8 @@ export interface EnsembleOptions {
   /** Where configuration, data and logs go; a fresh folder, removed by stop(), without it. */
   readonly dir?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Adds --verbose: the log then tells of elections and synchronizations. */
+  readonly verbose?: boolean;
 }
 
 const running = new Set<ChildProcess>();
@@ -28,14 +30,16 @@ export class EnsembleServer {
   readonly httpPort: number;
   readonly home: string;
   readonly #env: Readonly<Record<string, string>>;
+  readonly #flags: readonly string[];
   #child: ChildProcess | null = null;
   #exited: Promise<void> = Promise.resolve();
 
-  constructor(clientPort: number, httpPort: number, home: string, env: Readonly<Record<string, string>>) {
+  constructor(clientPort: number, httpPort: number, home: string, env: Readonly<Record<string, string>>, flags: readonly string[] = []) {
     this.clientPort = clientPort;
     this.httpPort = httpPort;
     this.home = home;
     this.#env = env;
+    this.#flags = flags;
   }
 
   /** -1 when it does not run. */
@@ -50,7 +54,7 @@ export class EnsembleServer {
   start(): void {
     if (this.#child !== null) throw new Error(`${this.home}: already running as ${this.pid}`);
     const log = openSync(this.logFile, 'a');
-    const child = spawn(process.execPath, [drey, 'server', join(this.home, 'zoo.cfg')], { cwd: this.home, stdio: ['ignore', log, log], env: { ...process.env, ...this.#env } });
+    const child = spawn(process.execPath, [drey, 'server', join(this.home, 'zoo.cfg'), ...this.#flags], { cwd: this.home, stdio: ['ignore', log, log], env: { ...process.env, ...this.#env } });
     closeSync(log);
     running.add(child);
     this.#child = child;
@@ -133,7 +137,7 @@ export async function startEnsemble(options: EnsembleOptions = {}): Promise<Ense
       `dataDir=${dataDir}`, `clientPort=${clientPort}`, 'clientPortAddress=127.0.0.1', 'admin.serverAddress=127.0.0.1', `admin.serverPort=${httpPort}`, ...members,
     ];
     writeFileSync(join(home, 'zoo.cfg'), `${lines.join('\n')}\n`);
-    return new EnsembleServer(clientPort, httpPort, home, options.env ?? {});
+    return new EnsembleServer(clientPort, httpPort, home, options.env ?? {}, options.verbose === true ? ['--verbose'] : []);
   });
   const stop = async (): Promise<void> => {
     await Promise.all(servers.map((server) => server.stop()));
