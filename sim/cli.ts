@@ -1,20 +1,20 @@
 /** `drey sim`: runs seeds of a scenario, prints the first failure with what replays it. Exit codes: 0 ok, 1 safety, 2 liveness, 3 crash, 4 nondeterminism. */
 import { Command, InvalidArgumentError } from 'commander';
 import { DreyError } from '../coord/base/errors.ts';
-import { leaderLoss, type RunOptions, type RunResult } from './scenarios/leader-loss.ts';
+import { addMarks, type RunResult } from './scenarios/ensemble-run.ts';
+import { runScenario, scenarioNames, summaryOf } from './scenarios/scenarios.ts';
+import { Marks, MARKS } from './world/marks.ts';
 
 interface SimOptions {
   readonly servers: number;
   readonly seeds: number;
+  readonly fromSeed: number;
   readonly seed?: string;
   readonly mutant?: string;
   readonly trace: boolean;
   readonly json: boolean;
 }
 
-const scenarios: Record<string, { summary: string; run: (options: RunOptions) => RunResult }> = {
-  'leader-loss': { summary: 'the leader crashes, is cut off, or a quorum or all servers lose power, under client load', run: leaderLoss },
-};
 const mutants = ['drop-the-sync'];
 const exitCodes = { ok: 0, safety: 1, liveness: 2, crash: 3 } as const;
 /** Every so many seeds one is run twice and must end on the same trace hash. */
@@ -29,9 +29,10 @@ function wholeNumber(text: string): number {
 export function simCommand(): Command {
   return new Command('sim')
     .description('Fault-injection simulation of the code that ships, in a virtual world: one seed is one run.')
-    .argument('[scenario]', `one of: list, ${Object.keys(scenarios).join(', ')}`, 'list')
+    .argument('[scenario]', `one of: list, ${scenarioNames.join(', ')}`, 'list')
     .option('--servers <n>', 'servers in the ensemble', wholeNumber, 5)
     .option('--seeds <n>', 'how many seeds to run', wholeNumber, 100)
+    .option('--from-seed <n>', 'the first of them', wholeNumber, 1)
     .option('--seed <seed>', 'run this one seed, twice, and compare the traces')
     .option('--trace', 'print the trace as it happens (with --seed)', false)
     .option('--json', 'one JSON object at the end', false)
@@ -44,18 +45,18 @@ export function simCommand(): Command {
 
 function sim(name: string, options: SimOptions): number {
   if (name === 'list') {
-    for (const [scenario, { summary }] of Object.entries(scenarios)) console.log(`${scenario.padEnd(16)}${summary}`);
+    for (const scenario of scenarioNames) console.log(`${scenario.padEnd(17)}${summaryOf(scenario)}`);
     return 0;
   }
-  const scenario = Object.hasOwn(scenarios, name) ? scenarios[name] : undefined;
-  if (scenario === undefined) throw new DreyError('SIM_UNKNOWN_SCENARIO', `there is no scenario "${name}"; drey sim list shows them`);
+  if (!scenarioNames.includes(name)) throw new DreyError('SIM_UNKNOWN_SCENARIO', `there is no scenario "${name}"; drey sim list shows them`);
   if (options.mutant !== undefined && !mutants.includes(options.mutant)) throw new DreyError('SIM_UNKNOWN_MUTANT', `there is no mutant "${options.mutant}"; there are: ${mutants.join(', ')}`);
   const runSeed = (seed: string, trace: boolean): RunResult =>
-    caught(() => scenario.run({ seed, servers: options.servers, mutant: options.mutant ?? null, onTrace: trace ? (entry) => console.log(line(entry)) : null }), seed);
+    caught(() => runScenario(name, { seed, servers: options.servers, mutant: options.mutant ?? null, onTrace: trace ? (entry) => console.log(line(entry)) : null }), seed);
 
-  const seeds = options.seed === undefined ? Array.from({ length: options.seeds }, (_, i) => String(i + 1)) : [options.seed];
+  const seeds = options.seed === undefined ? Array.from({ length: options.seeds }, (_, i) => String(options.fromSeed + i)) : [options.seed];
   const startedMs = performance.now();
   const total = { seeds: 0, virtualMs: 0, events: 0, faults: 0, acked: 0, elections: 0, longestElectionMs: 0 };
+  const marks = new Marks().counts;
   let lastHash = '';
   for (const [i, seed] of seeds.entries()) {
     const result = runSeed(seed, options.trace && options.seed !== undefined);
@@ -68,6 +69,7 @@ function sim(name: string, options: SimOptions): number {
         return 4;
       }
     }
+    addMarks(marks, result.marks);
     total.seeds++;
     total.virtualMs += result.virtualMs;
     total.events += result.events;
@@ -79,10 +81,13 @@ function sim(name: string, options: SimOptions): number {
   }
   const seconds = (performance.now() - startedMs) / 1000;
   if (!options.json && process.stderr.isTTY) process.stderr.write('\n');
-  if (options.json) console.log(JSON.stringify({ scenario: name, servers: options.servers, ok: true, ...total, seconds: Number(seconds.toFixed(2)), traceHash: lastHash }));
+  if (options.json) console.log(JSON.stringify({ scenario: name, servers: options.servers, ok: true, ...total, seconds: Number(seconds.toFixed(2)), traceHash: lastHash, marks }));
   else {
-    console.log(`${name}: ${total.seeds} seeds ok in ${seconds.toFixed(1)} s; ${(total.virtualMs / 60_000).toFixed(1)} virtual minutes, ${total.events} events, ${total.faults} faults, ${total.elections} elections, ${total.acked} acked writes`);
+    console.log(`${name}: ${total.seeds} seeds ok in ${seconds.toFixed(1)} s; ${(total.virtualMs / 60_000).toFixed(1)} virtual minutes, ${total.events} events (${Math.round(total.events / seconds / 1000)}k/s), ${total.faults} faults, ${total.elections} elections, ${total.acked} acked writes`);
     console.log(`longest time without a serving leader: ${total.longestElectionMs.toFixed(0)} virtual ms; trace of the last seed: ${lastHash}`);
+    console.log(`seen: ${MARKS.filter((mark) => marks[mark] > 0).map((mark) => `${mark} ${marks[mark]}`).join(', ')}`);
+    const never = MARKS.filter((mark) => marks[mark] === 0);
+    if (never.length > 0) console.log(`never seen: ${never.join(', ')}`);
   }
   return 0;
 }
@@ -94,7 +99,7 @@ function caught(run: () => RunResult, seed: string): RunResult {
   } catch (error) {
     const violation = error as Error & { invariant: string };
     violation.invariant ??= violation.name;
-    return { seed, violation, kind: 'crash', traceHash: '', virtualMs: 0, events: 0, faults: 0, acked: 0, elections: 0, expired: 0, longestElectionMs: 0, recent: [] };
+    return { seed, violation, kind: 'crash', traceHash: '', virtualMs: 0, events: 0, faults: 0, acked: 0, elections: 0, expired: 0, longestElectionMs: 0, marks: new Marks().counts, recent: [] };
   }
 }
 

@@ -423,7 +423,8 @@ function generationStart(generation: number): string {
   return `g${generation.toString(16).padStart(8, '0')}`;
 }
 // '.' < '/' < '0'
-function appliedKey(generation: number): string {
+/** How far the entries of a generation go; for judges, too. */
+export function appliedKey(generation: number): string {
   return `${generationStart(generation)}.applied`;
 }
 function damagedKey(generation: number): string {

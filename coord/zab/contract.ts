@@ -28,6 +28,8 @@ export interface PeerConfig {
   readonly learnerWindowBytes: number;
   /** Recent groups kept in memory for DIFF; older ones are read from the journal. */
   readonly recentBytesMax: number;
+  /** A leader gives up its epoch beyond this counter. Default 2^20 before the counter ends (leader.ts); less is for simulations. */
+  readonly rolloverCounter?: number;
 }
 
 /** What recovery found on disk. */

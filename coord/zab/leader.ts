@@ -26,6 +26,7 @@ import type { TxnGroup } from './txn-group.ts';
 
 /** A leader gives up its epoch this many txns before the counter ends: more than are ever proposed between two drains. */
 export const ROLLOVER_MARGIN = 1 << 20;
+export const ROLLOVER_COUNTER = COUNTER_MAX - ROLLOVER_MARGIN;
 
 export type LeaderPhase = 'discovery' | 'synchronization' | 'broadcast';
 
@@ -155,7 +156,7 @@ export class Leader {
     assert(zxidEpoch(group.firstZxid) === this.epoch && continues(this.#context.history.lastZxid, group), 'proposals continue lastZxid in the own epoch');
     this.#context.appendGroup(group);
     this.#context.trace('Broadcast', { zxid: group.lastZxid });
-    if (zxidCounter(group.lastZxid) > COUNTER_MAX - ROLLOVER_MARGIN) this.stepDown('the zxid counter ends: a new epoch is needed');
+    if (zxidCounter(group.lastZxid) > (this.#context.config.rolloverCounter ?? ROLLOVER_COUNTER)) this.stepDown('the zxid counter ends: a new epoch is needed');
   }
 
   pipeline(channel: number, body: unknown): void {

@@ -128,6 +128,11 @@ export class CrashableKv {
     this.data.delete(key);
   }
 
+  /** Whether a crash right now would leave this key. */
+  isDurable(key: string): boolean {
+    return this.#durable.has(key);
+  }
+
   keys(): readonly string[] {
     return this.data.keys();
   }

@@ -34,6 +34,8 @@ export class Network {
   readonly #transports = new Map<number, SimTransport>();
   readonly #cut = new Set<string>();
   readonly #links = new Map<number, Link>();
+  /** Added to whatever goes to or comes from a server. */
+  readonly #slowMs = new Map<number, number>();
   #nextChannel = 1;
   /** Sees every frame as it is sent: for the judges. */
   onSend: ((fromSid: number, toSid: number, frame: Uint8Array) => void) | null = null;
@@ -83,6 +85,10 @@ export class Network {
   #latency(): number {
     return this.#options.latencyMs + this.#prng.float() * this.#options.jitterMs;
   }
+  slow(sid: number, extraMs: number): void {
+    if (extraMs === 0) this.#slowMs.delete(sid);
+    else this.#slowMs.set(sid, extraMs);
+  }
 
   /** One election channel for each pair, dialled again for as long as both live. */
   #redial(a: SimTransport, b: SimTransport): void {
@@ -129,7 +135,8 @@ export class Network {
 
   #deliver(link: Link, direction: 0 | 1, frame: Uint8Array): void {
     const target = direction === 0 ? link.b : link.a;
-    const arrivalMs = Math.max(this.#world.nowMs + this.#latency(), link.lastArrivalMs[direction]);
+    const slowMs = this.#slowMs.size === 0 ? 0 : (this.#slowMs.get(link.a.transport.sid) ?? 0) + (this.#slowMs.get(link.b.transport.sid) ?? 0);
+    const arrivalMs = Math.max(this.#world.nowMs + this.#latency() + slowMs, link.lastArrivalMs[direction]);
     link.lastArrivalMs[direction] = arrivalMs;
     target.transport.process.schedule(arrivalMs - this.#world.nowMs, () => {
       if (link.open) target.transport.handler?.frame(target.channel, frame);

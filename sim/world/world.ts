@@ -4,6 +4,7 @@
  */
 import { Prng } from '../../coord/base/prng.ts';
 import { EventQueue, type Scheduled } from './event-queue.ts';
+import { Marks } from './marks.ts';
 
 export class Violation extends Error {
   readonly invariant: string;
@@ -31,6 +32,7 @@ export class World {
   #nowMs = 0;
   #hash = 0x811c9dc5;
   events = 0;
+  readonly marks = new Marks();
   /** The newest entries, for the report of a failure. */
   readonly recent: TraceEntry[] = [];
   /** Set to see every entry. */

@@ -2,24 +2,30 @@
 import test from 'ava';
 import { TxnGroupEncoder } from '../../coord/tree/txn-codec.ts';
 import type { Txn } from '../../coord/tree/txn.ts';
-import { makeZxid, type Zxid } from '../../coord/base/zxid.ts';
+import { makeZxid, zxidCounter, type Zxid } from '../../coord/base/zxid.ts';
 import { encodePeerMessage } from '../../coord/wire/peer-codec.ts';
 import type { TxnGroup } from '../../coord/zab/txn-group.ts';
 import { Judge } from '../../sim/judges/judge.ts';
+import { SessionWatches } from '../../sim/workloads/session-watches.ts';
+import { Marks } from '../../sim/world/marks.ts';
 import type { Call } from '../../sim/workloads/sim-client.ts';
 import { Network } from '../../sim/doubles/network.ts';
 import { SimServer } from '../../sim/world/sim-server.ts';
+import { drawKnobs, drawServerKnobs } from '../../sim/world/knobs.ts';
 import { World } from '../../sim/world/world.ts';
 
 function group(zxid: Zxid, value: string): TxnGroup {
   const encoder = new TxnGroupEncoder();
   encoder.begin(zxid);
-  const txn: Txn = { type: 'setData', path: '/k', data: Buffer.from(value), version: 1 };
+  const isFirst = zxidCounter(zxid) === 1;
+  const txn: Txn = isFirst
+    ? { type: 'create', path: '/k', data: Buffer.from(value), acl: [], kind: 'persistent', ttlMs: 0, parentCVersion: 1, withStat: false }
+    : { type: 'setData', path: '/k', data: Buffer.from(value), version: zxidCounter(zxid) - 1 };
   encoder.add({ zxid, timeMs: 0, sessionId: 1n, originId: 0, requestNo: 0 }, txn);
   return { firstZxid: zxid, lastZxid: zxid, bytes: encoder.finish() };
 }
 const at = (counter: number, epoch = 1): Zxid => makeZxid(epoch, counter);
-const call = (kind: Call['kind'], ackedBefore: Zxid, value = 'x'): Call => ({ client: 1, kind, path: '/k', value, invokedMs: 0, ackedBefore });
+const call = (kind: Call['kind'], ackedBefore: Zxid, value = 'x'): Call => ({ client: 1, kind, path: '/k', value, version: -1, sessionId: 1n, invokedMs: 0, ackedBefore });
 
 /** A judge, and two servers that are named to it: their deliveries are fed by hand. */
 function court(): { judge: Judge; deliver: (sid: number, ...groups: TxnGroup[]) => void } {
@@ -63,7 +69,7 @@ test('AckedWrites: a reply for what nobody delivered, or for another value', (t)
   t.is(early.judge.violation?.invariant, 'AckedWrites');
   const other = court();
   other.deliver(1, group(at(1), 'other'));
-  other.judge.answered(call('set', 0), at(1), 0, null);
+  other.judge.answered(call('create', 0), at(1), 0, null);
   t.is(other.judge.violation?.invariant, 'AckedWrites');
 });
 
@@ -71,13 +77,15 @@ test('RealTimeOrder: a later write with a smaller zxid', (t) => {
   const { judge, deliver } = court();
   deliver(1, group(at(1), 'x'), group(at(2), 'x'));
   judge.answered(call('set', 0), at(2), 0, null);
-  judge.answered(call('set', at(2)), at(1), 0, null);
+  t.is(judge.violation, null);
+  judge.answered(call('create', at(2)), at(1), 0, null);
   t.is(judge.violation?.invariant, 'RealTimeOrder');
 });
 
 test('SyncRead: a read after sync that misses an acked write', (t) => {
-  const { judge } = court();
-  judge.answered(call('sync-get', at(5)), at(4), 0, null);
+  const { judge, deliver } = court();
+  deliver(1, group(at(1), 'x'), group(at(2), 'x'));
+  judge.answered(call('sync-get', at(2)), at(1), 0, null);
   t.is(judge.violation?.invariant, 'SyncRead');
 });
 
@@ -85,7 +93,49 @@ test('QuorumDurability: an ACK of what the disk does not hold', (t) => {
   const world = new World('durability');
   const judge = new Judge(world);
   const network = new Network(world, world.prng.fork('network'), { latencyMs: 1, jitterMs: 0 });
-  judge.started(1, new SimServer(world, network, judge, { sid: 1, voters: [1, 2, 3], mutant: null }));
-  judge.onSend(1, encodePeerMessage({ type: 'ACK', zxid: at(7) }));
+  const prng = world.prng.fork('knobs');
+  judge.started(1, new SimServer(world, network, judge, { sid: 1, voters: [1, 2, 3], mutant: null, knobs: drawKnobs(prng), own: drawServerKnobs(prng) }));
+  judge.onSend(1, 2, encodePeerMessage({ type: 'ACK', zxid: at(7) }));
   t.is(judge.violation?.invariant, 'QuorumDurability');
+});
+
+test('TxnDecision: what is decided must be possible where it stands', (t) => {
+  const header = { zxid: at(1), timeMs: 0, sessionId: 7n, originId: 0, requestNo: 0 };
+  const decided = (...txns: Txn[]): string | undefined => {
+    const { judge } = court();
+    txns.forEach((txn, i) => judge.model.apply({ ...header, zxid: at(i + 1) }, txn));
+    return judge.violation?.message.replace(/^txn \S+ /, '');
+  };
+  const create = (path: string, parentCVersion: number, kind: 'persistent' | 'ephemeral' = 'persistent'): Txn => ({ type: 'create', path, data: null, acl: [], kind, ttlMs: 0, parentCVersion, withStat: false });
+  const session: Txn = { type: 'createSession', sessionId: 7n, timeoutMs: 1000, password: new Uint8Array(16) };
+  t.is(decided(create('/a', 1), create('/a/b', 1), { type: 'delete', path: '/a/b' }), undefined);
+  t.is(decided(create('/a', 1), create('/a', 2)), 'creates /a, which is there');
+  t.is(decided(create('/a', 1), create('/b', 1)), 'creates /b as number 1, its parent has had 1');
+  t.is(decided({ type: 'delete', path: '/a' }), 'deletes /a, which is not there');
+  t.is(decided(create('/a', 1, 'ephemeral')), 'creates the ephemeral /a of a session that has ended');
+  t.is(decided(session, create('/a', 1, 'ephemeral'), { type: 'closeSession', sessionId: 7n, paths: [] }), 'closes session 7 with , it has /a');
+});
+
+test('ReadResult: a read that shows another state than that of its zxid', (t) => {
+  const stale = court();
+  stale.deliver(1, group(at(1), 'old'), group(at(2), 'new'));
+  const stat = { czxid: at(1), mzxid: at(1), pzxid: at(1), ctime: 0, mtime: 0, version: 0, cversion: 0, aversion: 0, ephemeralOwner: 0n, dataLength: 3, numChildren: 0 };
+  stale.judge.answered(call('get', 0), at(1), 0, { kind: 'data', data: Buffer.from('old'), stat });
+  t.is(stale.judge.violation, null);
+  stale.judge.answered(call('get', 0), at(2), 0, { kind: 'data', data: Buffer.from('old'), stat });
+  t.is(stale.judge.violation?.invariant, 'ReadResult');
+});
+
+test('WatchOrder and WatchSpurious: an event too late, or out of nothing', (t) => {
+  const late = court();
+  late.deliver(1, group(at(1), 'x'), group(at(2), 'y'));
+  const watches = new SessionWatches(1, late.judge, new Marks());
+  watches.add('data', '/k', at(1));
+  watches.seen(at(1));
+  t.is(late.judge.violation, null);
+  watches.seen(at(2));
+  t.is(late.judge.violation?.invariant, 'WatchOrder');
+  const spurious = court();
+  new SessionWatches(1, spurious.judge, new Marks()).event(3, '/k', at(1));
+  t.is(spurious.judge.violation?.invariant, 'WatchSpurious');
 });

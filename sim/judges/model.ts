@@ -1,0 +1,220 @@
+/**
+ * A plain model of the tree, fed with every committed txn once, in order. It decides nothing and trusts nobody: each txn must be one that may be
+ * decided where it stands, and every reply is compared with the model as it was at the reply's zxid. Versions of znodes are kept for that.
+ *
+ * Source of the rules: ZooKeeper's DataTree and PrepRequestProcessor. Times of txns (ctime, mtime) and ACLs are not compared here.
+ */
+import { formatZxid, type Zxid } from '../../coord/base/zxid.ts';
+import type { Txn, TxnHeader } from '../../coord/tree/txn.ts';
+import { Code } from '../../coord/wire/codes.ts';
+import type { Stat } from '../../coord/wire/types.ts';
+
+export interface ModelNode {
+  readonly data: string | null;
+  readonly czxid: Zxid;
+  readonly mzxid: Zxid;
+  readonly pzxid: Zxid;
+  readonly version: number;
+  readonly creates: number;
+  readonly owner: bigint;
+  readonly children: ReadonlySet<string>;
+}
+interface Version {
+  readonly zxid: Zxid;
+  readonly node: ModelNode | null;
+  /** Came and went within one multi. */
+  readonly blip: boolean;
+}
+export interface Recorded {
+  readonly header: TxnHeader;
+  readonly txn: Txn;
+}
+
+const NO_CHILDREN: ReadonlySet<string> = new Set();
+const ROOT: ModelNode = { data: '', czxid: 0, mzxid: 0, pzxid: 0, version: 0, creates: 0, owner: 0n, children: NO_CHILDREN };
+
+export class Model {
+  readonly #fail: (invariant: string, message: string) => void;
+  readonly #versions = new Map<string, Version[]>([['/', [{ zxid: 0, node: ROOT, blip: false }]]]);
+  readonly #txns = new Map<Zxid, Recorded>();
+  /** Live sessions and their ephemerals. */
+  readonly sessions = new Map<bigint, Set<string>>();
+  #zxid: Zxid = 0;
+
+  constructor(fail: (invariant: string, message: string) => void) {
+    this.#fail = fail;
+  }
+
+  txn(zxid: Zxid): Recorded | undefined {
+    return this.#txns.get(zxid);
+  }
+
+  at(path: string, zxid: Zxid): ModelNode | null {
+    const versions = this.#versions.get(path);
+    if (versions === undefined) return null;
+    for (let i = versions.length - 1; i >= 0; i--) {
+      const version = versions[i] as Version;
+      if (version.zxid <= zxid) return version.node;
+    }
+    return null;
+  }
+  now(path: string): ModelNode | null {
+    return this.#versions.get(path)?.at(-1)?.node ?? null;
+  }
+  *nodes(): Iterable<[string, ModelNode]> {
+    for (const [path, versions] of this.#versions) {
+      const node = versions.at(-1)?.node ?? null;
+      if (node !== null) yield [path, node];
+    }
+  }
+
+  /** First zxid after `after` at which a data watch (`child` false) or a child watch on the path would have fired; Infinity = none so far. */
+  firstChange(path: string, after: Zxid, child: boolean): Zxid {
+    const versions = this.#versions.get(path);
+    if (versions === undefined) return Infinity;
+    let first = Infinity;
+    for (let i = versions.length - 1; i >= 0; i--) {
+      const { zxid, node, blip } = versions[i] as Version;
+      if (zxid <= after) break;
+      const before = versions[i - 1]?.node ?? null;
+      const isData = blip || (node === null) !== (before === null) || node?.mzxid !== before?.mzxid || node?.czxid !== before?.czxid;
+      const isChild = node === null || (before !== null && node.pzxid !== before.pzxid);
+      if (child ? isChild : isData) first = zxid;
+    }
+    return first;
+  }
+
+  // ------------------------------------------------------------ txns
+
+  apply(header: TxnHeader, txn: Txn): void {
+    const { zxid } = header;
+    this.#zxid = zxid;
+    this.#txns.set(zxid, { header: { ...header }, txn });
+    this.#apply(header, txn);
+  }
+
+  #apply(header: TxnHeader, txn: Txn): void {
+    switch (txn.type) {
+      case 'create': {
+        const parentPath = parentOf(txn.path);
+        const parent = this.now(parentPath);
+        if (parent === null) return this.#refuse(header, `creates ${txn.path} without a parent`);
+        if (parent.owner !== 0n) return this.#refuse(header, `creates ${txn.path} below an ephemeral`);
+        if (this.now(txn.path) !== null) return this.#refuse(header, `creates ${txn.path}, which is there`);
+        if (txn.parentCVersion !== parent.creates + 1) return this.#refuse(header, `creates ${txn.path} as number ${txn.parentCVersion}, its parent has had ${parent.creates}`);
+        const owner = txn.kind === 'ephemeral' ? header.sessionId : 0n;
+        if (owner !== 0n) {
+          const ephemerals = this.sessions.get(owner);
+          if (ephemerals === undefined) return this.#refuse(header, `creates the ephemeral ${txn.path} of a session that has ended`);
+          ephemerals.add(txn.path);
+        }
+        const zxid = header.zxid;
+        this.#put(txn.path, { data: text(txn.data), czxid: zxid, mzxid: zxid, pzxid: zxid, version: 0, creates: 0, owner, children: NO_CHILDREN });
+        this.#put(parentPath, { ...parent, creates: txn.parentCVersion, pzxid: zxid, children: new Set(parent.children).add(nameOf(txn.path)) });
+        return;
+      }
+      case 'delete':
+        return this.#delete(header, txn.path);
+      case 'setData': {
+        const node = this.now(txn.path);
+        if (node === null) return this.#refuse(header, `writes ${txn.path}, which is not there`);
+        if (txn.version !== node.version + 1) return this.#refuse(header, `writes version ${txn.version} of ${txn.path} after ${node.version}`);
+        this.#put(txn.path, { ...node, data: text(txn.data), version: txn.version, mzxid: header.zxid });
+        return;
+      }
+      case 'createSession':
+        if (this.sessions.has(txn.sessionId)) this.#refuse(header, `creates session ${txn.sessionId}, which is there`);
+        this.sessions.set(txn.sessionId, new Set());
+        return;
+      case 'closeSession': {
+        const ephemerals = this.sessions.get(txn.sessionId) ?? new Set<string>();
+        if (ephemerals.size !== txn.paths.length || !txn.paths.every((path) => ephemerals.has(path))) {
+          return this.#refuse(header, `closes session ${txn.sessionId} with ${txn.paths.join(' ')}, it has ${[...ephemerals].join(' ')}`);
+        }
+        for (const path of txn.paths) this.#delete(header, path);
+        this.sessions.delete(txn.sessionId);
+        return;
+      }
+      case 'multi':
+        for (const op of txn.txns) {
+          if (op.type !== 'check') this.#apply(header, op);
+          else if (this.now(op.path) === null) this.#refuse(header, `checks ${op.path}, which is not there`);
+        }
+        return;
+      case 'setACL':
+      case 'error':
+      case 'failedMulti':
+        return;
+    }
+  }
+
+  #delete(header: TxnHeader, path: string): void {
+    const node = this.now(path);
+    if (node === null) return this.#refuse(header, `deletes ${path}, which is not there`);
+    if (node.children.size > 0) return this.#refuse(header, `deletes ${path}, which has children`);
+    if (node.owner !== 0n) this.sessions.get(node.owner)?.delete(path);
+    this.#put(path, null);
+    const parentPath = parentOf(path);
+    const parent = this.now(parentPath) as ModelNode;
+    const children = new Set(parent.children);
+    children.delete(nameOf(path));
+    this.#put(parentPath, { ...parent, pzxid: header.zxid, children });
+  }
+
+  #put(path: string, node: ModelNode | null): void {
+    const versions = this.#versions.get(path);
+    const zxid = this.#zxid;
+    if (versions === undefined) this.#versions.set(path, [{ zxid, node, blip: false }]);
+    else if (versions.at(-1)?.zxid !== zxid) versions.push({ zxid, node, blip: false });
+    else versions[versions.length - 1] = { zxid, node, blip: node === null && (versions.at(-2)?.node ?? null) === null };
+  }
+
+  #refuse(header: TxnHeader, why: string): void {
+    this.#fail('TxnDecision', `txn ${formatZxid(header.zxid)} ${why}`);
+  }
+
+  // ------------------------------------------------------------ replies
+
+  /** Null, or in what the stat differs from the znode at that zxid. */
+  differs(path: string, zxid: Zxid, stat: Stat): string | null {
+    const node = this.at(path, zxid);
+    if (node === null) return 'there is no such znode';
+    const pairs: [string, unknown, unknown][] = [
+      ['czxid', stat.czxid, node.czxid], ['mzxid', stat.mzxid, node.mzxid], ['pzxid', stat.pzxid, node.pzxid], ['version', stat.version, node.version],
+      ['cversion', stat.cversion, 2 * node.creates - node.children.size], ['numChildren', stat.numChildren, node.children.size],
+      ['ephemeralOwner', stat.ephemeralOwner, node.owner], ['dataLength', stat.dataLength, node.data === null ? 0 : Buffer.byteLength(node.data)],
+    ];
+    for (const [name, seen, expected] of pairs) if (seen !== expected) return `${name} is ${String(seen)}, not ${String(expected)}`;
+    return null;
+  }
+
+  /** Whether a write on this path may be refused with this code right before `zxid`. */
+  mayRefuse(err: number, path: string, version: number, sessionId: bigint, zxid: Zxid): boolean {
+    const node = this.at(path, zxid - 1);
+    switch (err) {
+      case Code.NODEEXISTS:
+        return node !== null;
+      case Code.NONODE:
+        return node === null || this.at(parentOf(path), zxid - 1) === null;
+      case Code.BADVERSION:
+        return node !== null && version !== -1 && node.version !== version;
+      case Code.NOTEMPTY:
+        return node !== null && node.children.size > 0;
+      case Code.SESSIONEXPIRED:
+        return !this.sessions.has(sessionId);
+      default:
+        return false;
+    }
+  }
+}
+
+export function parentOf(path: string): string {
+  const slash = path.lastIndexOf('/');
+  return slash <= 0 ? '/' : path.slice(0, slash);
+}
+function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1);
+}
+function text(data: Uint8Array | null): string | null {
+  return data === null ? null : Buffer.from(data).toString();
+}

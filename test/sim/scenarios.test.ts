@@ -1,0 +1,41 @@
+import test from 'ava';
+import { MARKS, Marks } from '../../sim/world/marks.ts';
+import { addMarks } from '../../sim/scenarios/ensemble-run.ts';
+import { runScenario, scenarioNames } from '../../sim/scenarios/scenarios.ts';
+
+const run = (scenario: string, seed: string, servers: number, mutant: string | null = null) => runScenario(scenario, { seed, servers, mutant, onTrace: null });
+
+test('leader-loss holds on 3 and on 5 servers', (t) => {
+  for (const servers of [3, 5]) {
+    for (let seed = 1; seed <= 15; seed++) {
+      const result = run('leader-loss', `ava-${seed}`, servers);
+      t.is(result.violation?.message ?? 'none', 'none', `seed ava-${seed}, ${servers} servers`);
+      t.true(result.acked > 50 && result.faults > 3 && result.elections >= 1, `seed ava-${seed} did something: ${JSON.stringify({ ...result, recent: [] })}`);
+    }
+  }
+});
+
+test('every scenario holds, and together they come by every place that is marked', (t) => {
+  const total = new Marks().counts;
+  for (const scenario of scenarioNames) {
+    for (let seed = 1; seed <= 8; seed++) {
+      const result = run(scenario, `all-${seed}`, 5);
+      t.is(result.violation?.message ?? 'none', 'none', `${scenario}, seed all-${seed}`);
+      addMarks(total, result.marks);
+    }
+  }
+  t.deepEqual(MARKS.filter((mark) => total[mark] === 0), []);
+});
+
+test('the same seed gives the same trace, another one another', (t) => {
+  const hashes = ['a', 'b', 'c'].map((seed) => [run('swarm', seed, 3).traceHash, run('swarm', seed, 3).traceHash]);
+  for (const [first, second] of hashes) t.is(first, second);
+  t.is(new Set(hashes.flat()).size, 3);
+});
+
+test('without the sync before ACK it fails, and the seed replays', (t) => {
+  const first = run('leader-loss', '1', 5, 'drop-the-sync');
+  t.is(first.kind, 'safety');
+  t.is(first.violation?.invariant, 'QuorumDurability');
+  t.is(run('leader-loss', '1', 5, 'drop-the-sync').traceHash, first.traceHash);
+});
