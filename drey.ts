@@ -41,6 +41,8 @@ async function main(argv: readonly string[]): Promise<void> {
     .version(version())
     .showHelpAfterError('(drey --help shows the commands)')
     .exitOverride();
+  // `help zk` and `zk --help` are the same: only the command itself knows its options.
+  if (argv[0] === 'help' && argv[1] !== undefined) argv = [...argv.slice(1), '--help'];
   const name = argv[0] ?? '';
   const wanted = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (wanted !== undefined) {
@@ -68,6 +70,17 @@ if (process.env['DREY_END_WITH_STDIN'] === '1') {
   process.stdin.unref?.();
 }
 
+/** `drey zk ls / | head -1` ends quietly when head has read enough; what serves goes on when nobody reads its log any more. */
+function endWithTheReader(serves: boolean): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+      if (!serves) process.exit();
+    });
+  }
+}
+
+endWithTheReader(['server', 'jobmanager', 'taskmanager'].includes(process.argv[2] ?? ''));
 try {
   await main(process.argv.slice(2));
 } catch (error) {

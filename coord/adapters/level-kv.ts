@@ -1,11 +1,11 @@
 /** Kv on LevelDB. Its lock file also keeps a second server out of the same data directory. */
 import { mkdir } from 'node:fs';
 import { join } from 'node:path';
-import { ClassicLevel } from 'classic-level';
+import { Level } from 'level';
 import { DreyError } from '../base/errors.ts';
 import type { Callback, Kv, KvOp, KvStores, KvView } from '../base/ports.ts';
 
-type Db = ClassicLevel<string, Uint8Array>;
+type Db = Level<string, Uint8Array>;
 
 /** Bytes that the iterator fetches at once; LevelDB's bindings default to 16 KB, which makes a load of many small entries slow. */
 const FETCH_BYTES = 256 * 1024;
@@ -21,7 +21,7 @@ export class LevelKvStores implements KvStores {
     const location = join(this.#dir, name);
     mkdir(location, { recursive: true }, (mkdirError) => {
       if (mkdirError !== null) return done(mkdirError, NOT_OPEN);
-      const db: Db = new ClassicLevel(location, { keyEncoding: 'utf8', valueEncoding: 'view' });
+      const db: Db = new Level(location, { keyEncoding: 'utf8', valueEncoding: 'view' });
       db.open().then(
         () => done(null, new LevelKv(db)),
         (error: unknown) => done(openError(location, error), NOT_OPEN),
