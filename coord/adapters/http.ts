@@ -5,7 +5,7 @@
  *   GET /livez  200 while the process answers     GET /readyz  200 while it serves clients, else 503
  *   GET /commands         the names               GET /commands/<name>  {..., "command": name, "error": null | reason}
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { DreyError } from '../base/errors.ts';
@@ -13,6 +13,7 @@ import type { Callback, Trace } from '../base/ports.ts';
 import { formatZxid } from '../base/zxid.ts';
 import { fullVersion, monitor } from '../wire/four-letter-words.ts';
 import type { ConnectionStats, ServerStats } from '../wire/server-stats.ts';
+import { createServer } from './node-http.ts';
 
 export interface HttpPortOptions {
   readonly stats: () => ServerStats;

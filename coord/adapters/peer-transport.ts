@@ -9,12 +9,13 @@
  * - A newer channel of the same pair, kind and direction takes the place of the older one: the peer has restarted.
  * - channelDown is for channels that broke; whoever calls close() is not told again. Silent peers are the core's to notice (heartbeats).
  */
-import { createServer, STATUS_CODES, type IncomingMessage, type Server } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WebSocket, WebSocketServer } from 'ws';
 import { DreyError } from '../base/errors.ts';
 import type { Callback, ChannelKind, PeerTransport, PeerTransportHandler, Trace } from '../base/ports.ts';
+import { createServer, STATUS_CODES } from './node-http.ts';
 
 export interface PeerAddress {
   readonly sid: number;

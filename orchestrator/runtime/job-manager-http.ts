@@ -8,7 +8,6 @@
  *   GET /jobs/:id/logs?lines=200   { lines }   (the leader only; 421 with its address otherwise)
  *   GET /taskmanagers        TaskManagerView[]
  */
-import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import { currentLeader } from '../../coord/client/index.ts';
 import { decodeJson, LEADER_PATH } from '../ha/layout.ts';
@@ -17,6 +16,7 @@ import { listJobIds, listTaskManagers, readJob } from '../ha/job-store.ts';
 import type { JobSummary, JobView, TaskManagerView } from '../jobmaster/views.ts';
 import { summarize, viewFromRecord, viewOfJob, viewOfTaskManagers } from '../jobmaster/views.ts';
 import type { JobManager } from './job-manager.ts';
+import { createServer } from './node-http.ts';
 
 export interface OverviewView {
   readonly masterId: string;

@@ -2,7 +2,6 @@
  * A task manager as others find it: registered in coord at /drey/taskmanagers/<id>, with one WebSocket port for job masters (/rpc) and for
  * the channels of other task managers (/data).
  */
-import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { nanoid } from 'nanoid';
 import { WebSocketServer } from 'ws';
@@ -12,6 +11,7 @@ import { Membership } from '../../coord/client/index.ts';
 import { FRAME_BYTES_MAX } from '../exchange/limits.ts';
 import { decodeMessage, encodeMessage, RPC_FRAME_BYTES_MAX } from '../rpc/codec.ts';
 import type { MasterMessage } from '../rpc/messages.ts';
+import { createServer } from './node-http.ts';
 import type { MasterConnection } from './task-manager.ts';
 import { TaskManager } from './task-manager.ts';
 
