@@ -54,7 +54,8 @@ function readSettings(file: string): ServerSettings {
   try {
     sid = parseMyid(readFileSync(myid, 'utf8'), myid);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    if (error instanceof DreyError) throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw new DreyError('COORD_CONFIG', `${myid}: cannot be read: ${(error as Error).message}`, { cause: error });
   }
   return settingsOf(cfg, sid);
 }
@@ -137,22 +138,33 @@ async function runServer(settings: ServerSettings, options: { json: boolean; ver
     maxClientCnxns: settings.maxClientCnxns, whitelist: settings.whitelist, entropy: systemEntropy, trace,
   });
 
-  await Promise.all([
+  const stop = async (): Promise<void> => {
+    if (waitingTimer !== null) clearTimeout(waitingTimer);
+    await Promise.all([settled((done) => clients.stop(done)), native === null ? undefined : settled((done) => native.stop(done))]);
+    if (http !== null) await settled((done) => http.stop(done));
+    await settled((done) => quorumPeer.stop(done));
+  };
+  const started = await Promise.allSettled([
     settled((done) => clients.start(done)),
     http === null ? undefined : settled((done) => http.start(done)),
     settled((done) => quorumPeer.start(done)),
   ]);
+  const failed = started.find((each) => each.status === 'rejected');
+  if (failed !== undefined) {
+    // What has started beside it would keep the process.
+    await stop();
+    const { reason } = failed as PromiseRejectedResult;
+    // The ports refuse with a DreyError; what comes from the system is about the data directory.
+    throw (reason as NodeJS.ErrnoException).syscall === undefined ? reason : new DreyError('COORD_DISK_FAILED', `the data directory cannot be used: ${(reason as Error).message}`, { cause: reason });
+  }
   waitAndSay();
   if (serving && waitingTimer !== null) clearTimeout(waitingTimer);
 
   await new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
   });
-  if (waitingTimer !== null) clearTimeout(waitingTimer);
   process.once('SIGINT', () => process.exit(130));
-  await Promise.all([settled((done) => clients.stop(done)), native === null ? undefined : settled((done) => native.stop(done))]);
-  if (http !== null) await settled((done) => http.stop(done));
-  await settled((done) => quorumPeer.stop(done));
+  await stop();
   say('ended', 'ended');
   process.exit(0);
 }
