@@ -165,7 +165,7 @@ export class Leader {
     // In order with what this server has proposed and committed.
     learner.pump(this.epoch, this.#initialZxid);
     learner.sendCommit(this.#context.committedZxid);
-    this.#context.send(channel, { type: 'PIPELINE', body });
+    learner.pipeline(body, this.#context.committedZxid);
   }
 
   confirmQuorum(token: number): void {
@@ -238,6 +238,7 @@ export class Leader {
       this.#confirm();
       for (const learner of this.#learners.values()) {
         learner.sendCommit(this.#context.committedZxid);
+        learner.sendPipeline();
         if (learner.maybeUpToDate(this.#context.committedZxid)) this.#learnerUp(learner);
       }
     }

@@ -8,6 +8,7 @@
  * Invariants:
  *  - `cursor` is the last zxid handed to the channel; an ACK beyond it is refused;
  *  - COMMIT and UPTODATE never name a zxid beyond the cursor;
+ *  - a pipeline message overtakes nothing that was committed before it, also when the window is full: SYNCED and REVALIDATED promise that much;
  *  - bytes handed over and not yet acked stay within learnerWindowBytes (one group may exceed it alone). Exempt are the older groups behind a
  *    snapshot: the learner can ack them only together with NEWLEADER. They are what had not been flushed when it attached.
  *
@@ -54,6 +55,8 @@ export class LearnerHandler {
   #fromJournal: readonly TxnGroup[] = [];
   #fromJournalNext = 0;
   #commitSent: Zxid = 0;
+  /** Pipeline messages that wait until the learner has been sent what was committed before them. */
+  #pipeline: { readonly afterZxid: Zxid; readonly body: unknown }[] = [];
   /** Groups in flight: #flightZxids[i] is acked together with #flightBytes[i] bytes. */
   #flightZxids: Zxid[] = [];
   #flightBytes: number[] = [];
@@ -184,6 +187,21 @@ export class LearnerHandler {
     if (zxid <= this.#commitSent) return;
     this.#commitSent = zxid;
     this.#context.send(this.channel.number, this.#context.commitMessage(zxid));
+  }
+
+  pipeline(body: unknown, committedZxid: Zxid): void {
+    this.#pipeline.push({ afterZxid: committedZxid, body });
+    this.sendPipeline();
+  }
+
+  /** What the cursor, and the COMMITs sent, have reached. */
+  sendPipeline(): void {
+    while (this.#pipeline.length > 0) {
+      const { afterZxid, body } = this.#pipeline[0] as { afterZxid: Zxid; body: unknown };
+      if (afterZxid > this.#commitSent) return;
+      this.#pipeline.shift();
+      this.#context.send(this.channel.number, { type: 'PIPELINE', body });
+    }
   }
 
   #takePlan(plan: SyncPlan): void {

@@ -13,7 +13,7 @@ import type { SimServer } from '../world/sim-server.ts';
 import type { World } from '../world/world.ts';
 
 export const FAULTS = [
-  'crash-leader', 'crash-any', 'crash-in-boot', 'crash-in-sync', 'power-failure', 'cut-leader', 'split', 'ring', 'cut-pair', 'pause', 'slow-server', 'slow-disk', 'disk-error', 'disk-full', 'rot',
+  'crash-leader', 'crash-any', 'crash-in-boot', 'crash-in-sync', 'crash-in-snap', 'kill', 'power-failure', 'cut-leader', 'split', 'ring', 'cut-pair', 'pause', 'slow-server', 'slow-disk', 'disk-error', 'disk-full', 'rot',
   'clock-jump', 'restart',
 ] as const;
 export type Fault = (typeof FAULTS)[number];
@@ -58,6 +58,24 @@ export class Nemesis {
         // Asleep long enough for the others to go ahead, then killed while it is brought in line.
         this.#crash(victim, 1500);
         this.#crashAt(victim, ['Ack', 'Truncate', 'SyncPlan', 'LearnerUp', 'NewEpoch', 'SynchronizationBegins', 'Established'], 4);
+        return;
+      case 'crash-in-snap':
+        // Asleep long enough, and one of the two ends of the snapshot that it is sent does not live to see its end.
+        this.#crash(victim, 1500);
+        for (const server of this.#servers) {
+          server.onTrace = (name, fields) => {
+            if (name !== 'SyncPlan' || fields['plan'] !== 'SNAP' || this.#world.nowMs > this.#endMs) return;
+            server.onTrace = null;
+            const end = prng.chance(0.7) ? this.#servers.find(({ sid }) => sid === fields['sid']) : server;
+            if (end !== undefined) this.#later(prng.float() * 40, () => this.#crash(end, 500));
+          };
+        }
+        return;
+      case 'kill':
+        this.#note(`SIGKILL of ${victim.sid}`);
+        if (victim === leader) this.onLeaderLost();
+        victim.crash(false);
+        this.#later(20 + prng.float() * 800, () => victim.start());
         return;
       case 'power-failure':
         return this.#powerFailure();

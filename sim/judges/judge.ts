@@ -92,7 +92,10 @@ export class Judge {
       const server = this.#servers.get(sid)?.quorumPeer?.server;
       if (server) {
         server.onDeliver = (group) => this.delivered(sid, group);
-        server.onResetState = (baseZxid) => this.#restart(sid, baseZxid);
+        server.onResetState = (baseZxid) => {
+          this.#world.marks.hit('SNAP installed');
+          this.#restart(sid, baseZxid);
+        };
       }
     } else if (name === 'Established') {
       this.counts.elections++;

@@ -58,7 +58,7 @@ export function runEnsemble(name: string, options: RunOptions, mix: FaultMix): R
   const voters = Array.from({ length: options.servers }, (_, i) => i + 1);
   const servers = voters.map((sid) => new SimServer(world, network, judge, { sid, voters, mutant: options.mutant, knobs, own: drawServerKnobs(knobPrng) }));
   const manners = {
-    move: knobPrng.pick([0, 0.03, 0.15]), stall: knobPrng.pick([0, 0, 0.01]), misbehave: knobPrng.pick([0, 0.02]), timeoutMs: knobPrng.pick([1000, 2000, 4000]),
+    move: knobPrng.pick([0, 0.03, 0.15]), stall: knobPrng.pick([0, 0.01, 0.03]), misbehave: knobPrng.pick([0, 0.02]), timeoutMs: knobPrng.pick([1000, 2000, 4000]),
   };
   const clients = Array.from({ length: CLIENTS }, (_, i) => new SimClient(world, i + 1, servers, judge, manners));
   for (const server of servers) server.onDeath = () => clients.forEach((client) => client.serverDied(server));
@@ -131,7 +131,7 @@ export function runEnsemble(name: string, options: RunOptions, mix: FaultMix): R
   return result('ok');
 }
 
-const EARLIER_LIFE_MS = 50;
+const EARLIER_LIFE_MS = 400;
 
 export function addMarks(total: Record<Mark, number>, marks: Readonly<Record<Mark, number>>): void {
   for (const mark of MARKS) total[mark] += marks[mark];

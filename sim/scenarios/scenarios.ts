@@ -11,13 +11,13 @@ const table: Readonly<Record<string, Scenario>> = {
   'leader-loss': {
     summary: 'the leader crashes, is cut off or stalls; in a share of the seeds a quorum or all servers lose power, or disks fail',
     mix: (prng) => {
-      const mix: Fault[] = ['crash-leader', 'crash-leader', 'crash-leader', 'cut-leader', 'cut-leader', 'crash-any', 'crash-in-sync'];
+      const mix: Fault[] = ['crash-leader', 'crash-leader', 'crash-leader', 'cut-leader', 'cut-leader', 'crash-any', 'kill', 'crash-in-sync', 'crash-in-snap'];
       if (prng.chance(0.4)) mix.push('power-failure', 'power-failure', 'power-failure');
       if (prng.chance(0.5)) mix.push(...shuffled(FAULTS, prng).slice(0, 3));
       return mix;
     },
   },
-  'power-failure': { summary: 'a quorum or all servers lose power, again and again, also while they start and synchronize', mix: () => ['power-failure', 'power-failure', 'crash-in-boot', 'crash-in-sync', 'crash-any'] },
+  'power-failure': { summary: 'a quorum or all servers lose power, again and again, also while they start and synchronize', mix: () => ['power-failure', 'power-failure', 'crash-in-boot', 'crash-in-sync', 'crash-in-snap', 'kill'] },
   'rolling-restart': { summary: 'servers are stopped and started one after the other', mix: () => ['restart'] },
   'split-brain': { summary: 'partitions of every shape, one-way ones too, and stalled processes', mix: () => ['cut-leader', 'split', 'ring', 'cut-pair', 'cut-pair', 'pause', 'slow-server'] },
   'bad-disks': { summary: 'disks that fail, fill up, slow down and rot', mix: () => ['disk-error', 'disk-full', 'slow-disk', 'rot', 'rot', 'crash-leader'] },

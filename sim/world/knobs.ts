@@ -18,6 +18,8 @@ export interface Knobs {
   /** Znodes that are there before the first server starts; 0 = fresh disks. */
   readonly znodesBefore: number;
   readonly jitterMs: number;
+  /** How long a disk takes: on slow ones more is in flight when the power goes. */
+  readonly writeMs: readonly [min: number, max: number];
 }
 
 export interface ServerKnobs {
@@ -38,6 +40,7 @@ export function drawKnobs(prng: Prng): Knobs {
     epochTxnsMax: prng.chance(0.2) ? prng.between(50, 500) : 0xffff_ffff - (1 << 20),
     znodesBefore: prng.chance(0.3) ? prng.between(10, 600) : 0,
     jitterMs: prng.pick([0.2, 1, 5]),
+    writeMs: prng.pick([[0.1, 1], [0.1, 1], [1, 8], [2, 30]] as const),
   };
 }
 

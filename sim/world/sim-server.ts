@@ -48,7 +48,7 @@ export class SimServer {
     this.sid = options.sid;
     this.process = new Process(world, `server-${options.sid}`);
     this.#prng = world.prng.fork(`server-${options.sid}`);
-    const disk = { schedule: (delayMs: number, fn: () => void) => void world.schedule(delayMs, fn), prng: this.#prng.fork('disk') };
+    const disk = { schedule: (delayMs: number, fn: () => void) => void world.schedule(delayMs, fn), prng: this.#prng.fork('disk'), writeMs: options.knobs.writeMs };
     this.files = new CrashableJournalFiles(disk);
     this.kvs = new CrashableKvStores(disk);
   }
@@ -157,13 +157,14 @@ export class SimServer {
     return storage;
   }
 
-  /** SIGKILL or the loss of power: what was not durable is lost, in part or whole. */
-  crash(): void {
+  /** The loss of power: what was not durable is lost, in part or whole. `power` false: SIGKILL, and the kernel keeps what it has, until the power goes. */
+  crash(power = true): void {
     if (!this.process.alive) return;
     this.#world.trace(this.process.name, 'crash');
     this.process.kill();
     this.#network.died(this.sid);
-    this.files.crash();
+    if (power) this.files.crash();
+    else this.files.kill();
     this.kvs.crash();
     this.quorumPeer = null;
     this.#judge.crashed(this.sid);

@@ -13,6 +13,7 @@
  *   flush 1 [1.2] [purge]                     the state up to there is on disk; purge: the journal behind it is not
  *   propose 1 [n] [size=bytes]                one group of n txns
  *   confirm 1 token                           the pipeline wants to know whether this still is the leader
+ *   pipeline 1->2 word                        the leader's pipeline sends this to the learner
  *   crash 1 [kept=n]                          of the operations that were not durable, n are on disk nevertheless
  *   journal-fails 1 | journal-reopened 1 [kept=n]
  *   cut 1 2 | heal 1 2                        all channels between the two
@@ -89,6 +90,13 @@ export class Environment {
       case 'confirm':
         ensemble.step(sid, { type: 'confirmQuorum', token: sids[1] ?? 0 });
         return this.#immediate();
+      case 'pipeline': {
+        const [from = 0, to = 0] = (args[0] ?? '').split('->').map(Number);
+        const channel = ensemble.lanes.find((lane) => lane.from === from && lane.to === to && lane.kind === 'learner')?.channel;
+        if (channel === undefined) throw new Error(`${position}: no such channel`);
+        ensemble.step(from, { type: 'pipeline', channel, body: args[1] });
+        return this.#immediate();
+      }
       case 'crash':
         ensemble.crash(sid, Number(options.get('kept') ?? 0));
         return;
