@@ -58,6 +58,8 @@ export class Learner {
   over: string | null = null;
   #epoch = 0;
   #originId = 0;
+  /** As FOLLOWERINFO said, and so for this leader: a SNAP of an earlier leader may become durable, and end the suspicion, before ACKEPOCH is sent. */
+  #suspect = false;
   #ackEpochAfterSeq = Infinity;
   /** ACKs count from ops of this stream on; what is durable below is of the history before. */
   #streamSeq = Infinity;
@@ -97,6 +99,7 @@ export class Learner {
     this.#phase = 'discovery';
     this.#progress();
     const { config, acceptedEpoch, suspect } = this.#context;
+    this.#suspect = suspect;
     this.#context.send(channel.number, { type: 'FOLLOWERINFO', sid: config.sid, acceptedEpoch, suspect });
   }
 
@@ -165,9 +168,9 @@ export class Learner {
   }
 
   #sendAckEpoch(channel: Channel): void {
-    const { history, currentEpoch, suspect } = this.#context;
+    const { history, currentEpoch } = this.#context;
     this.#phase = 'accepted';
-    this.#context.send(channel.number, suspect
+    this.#context.send(channel.number, this.#suspect
       ? { type: 'ACKEPOCH', currentEpoch: 0, lastZxid: 0, history: [], appliedZxid: 0 }
       : { type: 'ACKEPOCH', currentEpoch, lastZxid: history.lastZxid, history: history.epochEnds.map((end) => ({ ...end })), appliedZxid: history.truncateFloor });
   }
@@ -224,7 +227,7 @@ export class Learner {
     this.#originId = originId;
     this.#phase = 'accepting';
     // A suspect log takes no record before the SNAP that replaces it, and promises nothing.
-    if (epoch > context.acceptedEpoch && !context.suspect) context.persistEpochs(epoch, context.currentEpoch);
+    if (epoch > context.acceptedEpoch && !this.#suspect) context.persistEpochs(epoch, context.currentEpoch);
     this.#ackEpochAfterSeq = context.seq;
     return null;
   }
