@@ -17,7 +17,9 @@ function malformed(what: string): DreyError {
 
 /** Collects the requests of one turn. */
 export class RequestFrame {
-  #buffer = Buffer.allocUnsafe(64 * 1024);
+  #buffer = Buffer.allocUnsafeSlow(FIRST_BYTES);
+  /** Of #buffer: its way to write a bigint is compiled in, the Buffer's takes four more bigints. */
+  #view = viewOf(this.#buffer);
   #length = 0;
   #auths: (readonly AuthId[])[] = [];
   #authIndex = new Map<readonly AuthId[], number>();
@@ -32,19 +34,19 @@ export class RequestFrame {
     }
     const need = this.#length + 22 + body.length;
     if (need > this.#buffer.length) {
-      const bigger = Buffer.allocUnsafe(Math.max(need, this.#buffer.length * 2));
+      const bigger = Buffer.allocUnsafeSlow(Math.max(need, this.#buffer.length * 2));
       this.#buffer.copy(bigger, 0, 0, this.#length);
-      this.#buffer = bigger;
+      this.#take(bigger);
     }
-    const b = this.#buffer;
-    let p = this.#length;
-    p = b.writeUInt32BE(requestNo, p);
-    p = b.writeBigInt64BE(sessionId, p);
-    p = b.writeInt32BE(op, p);
-    p = b.writeUInt16BE(authRef, p);
-    p = b.writeUInt32BE(body.length, p);
-    b.set(body, p);
-    this.#length = p + body.length;
+    const view = this.#view;
+    const at = this.#length;
+    view.setUint32(at, requestNo);
+    view.setBigInt64(at + 4, sessionId);
+    view.setInt32(at + 12, op);
+    view.setUint16(at + 16, authRef);
+    view.setUint32(at + 18, body.length);
+    this.#buffer.set(body, at + 22);
+    this.#length = need;
     this.count++;
   }
 
@@ -71,11 +73,22 @@ export class RequestFrame {
     const frame = Buffer.concat(parts);
     this.#length = 0;
     this.count = 0;
-    if (this.#buffer.length > 4 << 20) this.#buffer = Buffer.allocUnsafe(64 * 1024);
+    if (this.#buffer.length > 4 << 20) this.#take(Buffer.allocUnsafeSlow(FIRST_BYTES));
     this.#auths = [];
     this.#authIndex.clear();
     return frame;
   }
+
+  #take(buffer: Buffer<ArrayBuffer>): void {
+    this.#buffer = buffer;
+    this.#view = viewOf(buffer);
+  }
+}
+
+const FIRST_BYTES = 64 * 1024;
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 /** Bodies are views into the frame. Throws DreyError COORD_PEER_FRAME. */
@@ -111,13 +124,14 @@ export function readRequestFrame(
     }
     auths.push(ids);
   }
+  const view = viewOf(frame);
   while (p < frame.length) {
     need(22);
-    const requestNo = frame.readUInt32BE(p);
-    const sessionId = frame.readBigInt64BE(p + 4);
-    const op = frame.readInt32BE(p + 12);
-    const ids = auths[frame.readUInt16BE(p + 16)];
-    const length = frame.readUInt32BE(p + 18);
+    const requestNo = view.getUint32(p);
+    const sessionId = view.getBigInt64(p + 4);
+    const op = view.getInt32(p + 12);
+    const ids = auths[view.getUint16(p + 16)];
+    const length = view.getUint32(p + 18);
     p += 22;
     need(length);
     if (ids === undefined) throw malformed('REQUEST');
