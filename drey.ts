@@ -86,7 +86,8 @@ try {
 } catch (error) {
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
   else if (error instanceof DreyError) {
-    console.error(`drey: ${error.message} (${error.code})`);
+    // One line, whatever the message holds that a user's code gave.
+    console.error(`drey: ${error.message.replaceAll(/\s*\n\s*/g, ' ')} (${error.code})`);
     process.exitCode = 1;
   } else if (error instanceof AssertionFailed) {
     console.error(`drey: an invariant does not hold: ${error.stack}`);

@@ -1,5 +1,6 @@
 /** Jobs as text for a terminal. */
 import type { JobSummary, JobView } from '../jobmaster/views.ts';
+import type { OverviewView } from '../runtime/job-manager-http.ts';
 
 export function printJobs(jobs: readonly JobSummary[]): void {
   if (jobs.length === 0) {
@@ -36,6 +37,13 @@ export function printJob(job: JobView, live: boolean): void {
   if (job.failures.length === 0) return;
   console.log('\nfailures, newest first:');
   for (const failure of job.failures) console.log(`  ${time(failure.atMs)}  ${failure.executionId ?? 'job'}  ${failure.message}`);
+}
+
+/** Why a job does not begin, if that is why. A job that restarts holds the slots it still has. */
+export function printLackOfSlots(job: JobView, { slots, usedSlots }: OverviewView): void {
+  const held = new Set(job.tasks.filter(({ taskManagerId, state }) => taskManagerId !== null && state !== 'FAILED').map(({ executionId }) => executionId.split('/')[2])).size;
+  const free = slots - (usedSlots ?? 0);
+  if (job.parallelism - held > free) console.log(`\nwaits for slots: it needs ${job.parallelism - held}, ${free} of ${slots} are free`);
 }
 
 function printTable(rows: readonly (readonly string[])[]): void {

@@ -13,7 +13,8 @@ import { isTerminal } from '../jobmaster/records.ts';
 import type { JobSummary, JobView } from '../jobmaster/views.ts';
 import { summarize, viewFromRecord } from '../jobmaster/views.ts';
 import { prepareJob, submitJob } from '../runtime/submit-job.ts';
-import { printJob, printJobs } from './job-output.ts';
+import type { OverviewView } from '../runtime/job-manager-http.ts';
+import { printJob, printJobs, printLackOfSlots } from './job-output.ts';
 import { connectForCommand, coordHelp, DEFAULT_COORD, defaultStorage, storageHelp, storageUrl, wholeNumber } from './options.ts';
 
 const POLL_MS = 100;
@@ -103,7 +104,12 @@ async function show(id: string, { coord: servers, json }: Common): Promise<void>
     const live = leader === null ? null : await get<JobView>(leader, `/jobs/${stored.spec.jobId}`).catch(() => null);
     const view = live ?? viewFromRecord(stored.spec, stored.record, stored.completed);
     if (json) console.log(JSON.stringify(view));
-    else printJob(view, live !== null);
+    else {
+      printJob(view, live !== null);
+      const due = view.status === 'CREATED' || view.status === 'RESTARTING';
+      const room = due && leader !== null && live !== null ? await get<OverviewView>(leader, '/overview').catch(() => null) : null;
+      if (room !== null) printLackOfSlots(view, room);
+    }
   });
 }
 

@@ -2,9 +2,10 @@
 import type { CoordClient, Watcher } from '../../coord/client/index.ts';
 import { isCoordError } from '../../coord/client/index.ts';
 import { DreyError } from '../../coord/base/errors.ts';
-import type { CheckpointMetadata, CompletedCheckpoint, JobRecord, JobRequest, JobSpec, RecoveredJob } from '../jobmaster/records.ts';
+import type { CompletedCheckpoint, JobRecord, JobRequest, JobSpec, RecoveredJob } from '../jobmaster/records.ts';
 import { newJobRecord } from '../jobmaster/records.ts';
 import type { Storage } from '../storage/storage.ts';
+import { decodeMetadata } from './checkpoint-metadata.ts';
 import {
   checkpointCounterPath, checkpointsPath, decodeJson, encodeJson, EPOCH_PATH, JOBS_PATH, jobPath, LEADER_PATH, metadataPath, recordPath, requestPath, TASK_MANAGERS_PATH,
 } from './layout.ts';
@@ -68,7 +69,8 @@ export async function recoverJob(coord: CoordClient, jobId: string, storageOf: (
   const counter = await coord.getData(checkpointCounterPath(jobId));
   const newest = stored.completed.at(-1);
   // The pointer is in coord only if the metadata is in storage: a missing file is somebody's doing, and must not pass for "no checkpoint".
-  const metadata = newest === undefined ? null : decodeJson<CheckpointMetadata>(await storageOf(stored.spec.storageUrl).get(metadataPath(jobId, newest.checkpointId)));
+  const file = metadataPath(jobId, newest?.checkpointId ?? 0);
+  const metadata = newest === undefined ? null : decodeMetadata(await storageOf(stored.spec.storageUrl).get(file), file);
   return { ...stored, lastCheckpointId: Number(Buffer.from(counter.data ?? []).toString('utf8')), metadata, request: await readRequest(coord, jobId) };
 }
 
@@ -116,11 +118,23 @@ export async function listTaskManagers(coord: CoordClient, watch?: Watcher): Pro
   await Promise.all(
     children.map(async (id) => {
       try {
-        found.set(id, decodeJson<TaskManagerData>((await coord.getData(`${TASK_MANAGERS_PATH}/${id}`)).data));
+        const data = parseTaskManager((await coord.getData(`${TASK_MANAGERS_PATH}/${id}`)).data);
+        if (data !== null) found.set(id, data);
       } catch (error) {
         if (!isCoordError(error, 'NONODE')) throw error;
       }
     }),
   );
   return found;
+}
+
+/** Anybody can write the znode: what names no address is no task manager. */
+function parseTaskManager(data: Uint8Array | null): TaskManagerData | null {
+  try {
+    const { address, slots } = decodeJson<{ address?: unknown; slots?: unknown }>(data);
+    if (typeof address !== 'string' || !URL.canParse(`ws://${address}/rpc`) || !Number.isSafeInteger(slots) || Number(slots) < 1) return null;
+    return { address, slots: Number(slots) };
+  } catch {
+    return null;
+  }
 }

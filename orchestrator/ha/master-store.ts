@@ -11,6 +11,7 @@ import { isCoordError } from '../../coord/client/index.ts';
 import { DreyError } from '../../coord/base/errors.ts';
 import type { CheckpointMetadata, CompletedCheckpoint, JobRecord } from '../jobmaster/records.ts';
 import type { Storage } from '../storage/storage.ts';
+import { encodeMetadata } from './checkpoint-metadata.ts';
 import { checkpointCounterPath, checkpointsPath, encodeJson, EPOCH_PATH, metadataPath, recordPath } from './layout.ts';
 
 const RETRY_MS = 50;
@@ -56,7 +57,7 @@ export class MasterStore {
   }
   completeCheckpoint(jobId: string, storage: Storage, metadata: CheckpointMetadata, completed: readonly CompletedCheckpoint[]): Promise<void> {
     return this.#inOrder(jobId, async () => {
-      await storage.put(metadataPath(jobId, metadata.checkpointId), encodeJson(metadata));
+      await storage.put(metadataPath(jobId, metadata.checkpointId), encodeMetadata(metadata));
       await this.#put(checkpointsPath(jobId), encodeJson(completed));
     });
   }

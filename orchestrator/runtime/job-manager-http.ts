@@ -37,7 +37,7 @@ const LOG_LINES_MAX = 10_000;
 
 export function serveJobManager(manager: () => JobManager | null): Server {
   return createServer((request, response) => {
-    void answer(manager(), request.method ?? '', new URL(request.url ?? '/', 'http://host'))
+    void answer(manager(), request.method ?? '', request.url ?? '/')
       .catch((error: Error): Answer => ({ status: 503, body: { error: error.message } }))
       .then(({ status, body }) => {
         response.writeHead(status, { 'content-type': 'application/json' });
@@ -47,10 +47,12 @@ export function serveJobManager(manager: () => JobManager | null): Server {
   });
 }
 
-async function answer(manager: JobManager | null, method: string, url: URL): Promise<Answer> {
+async function answer(manager: JobManager | null, method: string, target: string): Promise<Answer> {
   if (method !== 'GET') return { status: 405, body: { error: 'this server is read with GET; jobs are submitted and ended with `drey job`' } };
   if (manager === null) return { status: 503, body: { error: 'starting' } };
-  const [, room, jobId, what, ...more] = url.pathname.split('/').map(decodeURIComponent);
+  const [url, parts] = parseTarget(target);
+  if (url === null) return { status: 400, body: { error: 'this is no path' } };
+  const [, room, jobId, what, ...more] = parts;
   if (more.length > 0) return notFound(url);
   if (room === 'overview' && jobId === undefined) return { status: 200, body: await overview(manager) };
   if (room === 'taskmanagers' && jobId === undefined) return { status: 200, body: await taskManagers(manager) };
@@ -61,6 +63,16 @@ async function answer(manager: JobManager | null, method: string, url: URL): Pro
   }
   if (room === 'jobs' && jobId !== undefined && what === 'logs') return logs(manager, jobId, Number(url.searchParams.get('lines') ?? '200'));
   return notFound(url);
+}
+
+/** Throws nothing: anybody can send anything. */
+function parseTarget(target: string): [url: URL, parts: string[]] | [url: null, parts: null] {
+  try {
+    const url = new URL(target, 'http://host');
+    return [url, url.pathname.split('/').map(decodeURIComponent)];
+  } catch {
+    return [null, null];
+  }
 }
 
 function notFound(url: URL): Answer {

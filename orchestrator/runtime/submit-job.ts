@@ -21,7 +21,7 @@ const randomId = customAlphabet('0123456789abcdefghijklmnopqrstuvwxyz', 10);
 /** Refuses what cannot run, with the place in the user's source: DreyError JOB_BUNDLE, JOB_GRAPH. Nothing is stored yet. */
 export async function prepareJob(file: string, params: Readonly<Record<string, Json>>, overrides: BuildOverrides, storageUrl: string, submittedAtMs: number): Promise<PreparedJob> {
   const { bytes, hash } = await bundleJob(file);
-  const { graph } = buildGraph(loadBundle(bytes, hash), params, overrides);
+  const { graph } = buildGraph(loadBundle(bytes, hash, file), params, overrides);
   const slug = graph.name.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-').replaceAll(/^-+|-+$/g, '').slice(0, 40);
   const jobId = `${slug === '' ? 'job' : slug}-${randomId()}`;
   const spec: JobSpec = { jobId, name: graph.name, bundleHash: hash, storageUrl, params, overrides, graph, graphHash: graphHash(graph), submittedAtMs };

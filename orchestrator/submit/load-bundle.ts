@@ -2,6 +2,7 @@
  * Evaluates a job's bundle: CommonJS text, in this process, with 'drey' and 'drey/connectors' being the modules that are loaded here anyway
  * and nothing else but node's own modules. Stacks of the user's code name places in the user's source, by the source map in the bundle.
  */
+import { writeSync } from 'node:fs';
 import { createRequire, isBuiltin, Module } from 'node:module';
 import * as connectors from '../../connectors/index.ts';
 import { DreyError } from '../../coord/base/errors.ts';
@@ -23,19 +24,19 @@ interface CompilableModule {
 /** With the module object: node forgets a module's source map when the object is collected. */
 const loaded = new Map<string, { readonly definition: JobDefinition; readonly module: unknown }>();
 
-/** `hash`: sha256 of the bytes, which the caller has checked. Evaluated once per process. Throws DreyError JOB_BUNDLE. */
-export function loadBundle(bytes: Uint8Array, hash: string): JobDefinition {
+/** `hash`: sha256 of the bytes, which the caller has checked; `name`: of the file, for errors. Evaluated once per process. Throws DreyError JOB_BUNDLE. */
+export function loadBundle(bytes: Uint8Array, hash: string, name = 'the file'): JobDefinition {
   const known = loaded.get(hash);
   if (known !== undefined) return known.definition;
-  const module = evaluate(Buffer.from(bytes).toString('utf8'), hash);
+  const module = evaluate(Buffer.from(bytes).toString('utf8'), hash, name);
   const exported = module.exports as { default?: unknown } | null | undefined;
   const definition = exported?.default ?? exported;
-  if (!isJobDefinition(definition)) throw new DreyError('JOB_BUNDLE', "the file does not export a job: write `export default job('name', (env, params) => { … })`");
+  if (!isJobDefinition(definition)) throw new DreyError('JOB_BUNDLE', `${name} does not export a job: write \`export default job('name', (env, params) => { … })\``);
   loaded.set(hash, { definition, module });
   return definition;
 }
 
-function evaluate(text: string, hash: string): CompilableModule {
+function evaluate(text: string, hash: string, name: string): CompilableModule {
   // The loader reads the source map while it compiles; node maps stacks of other modules only if they carry maps, too.
   process.setSourceMapsEnabled(true);
   const filename = `${BUNDLE_ROOT}${hash.slice(0, 12)}/bundle.cjs`;
@@ -48,12 +49,21 @@ function evaluate(text: string, hash: string): CompilableModule {
     if (isBuiltin(id)) return nodeRequire(id);
     throw new DreyError('JOB_BUNDLE', `the job requires ${JSON.stringify(id)} at run time, which is not in its bundle`);
   };
+  // Nobody must take a process that the module ended for a job that was submitted.
+  const onExit = (): void => {
+    const frame = (new Error('exit').stack ?? '').split('\n').find((line) => line.includes(BUNDLE_ROOT));
+    writeSync(2, `drey: ${firstForeignFrame(frame ?? '') ?? name}: the job's module ended the process (JOB_BUNDLE)\n`);
+    process.exitCode = 1;
+  };
+  process.once('exit', onExit);
   try {
     module._compile(text, filename);
   } catch (error) {
     if (error instanceof DreyError) throw error;
     const place = error instanceof Error ? firstForeignFrame(error.stack ?? '') : null;
-    throw new DreyError('JOB_BUNDLE', `${place === null ? '' : `${place}: `}the job's module threw: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    throw new DreyError('JOB_BUNDLE', `${place ?? name}: the job's module threw: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+  } finally {
+    process.off('exit', onExit);
   }
   return module;
 }
