@@ -42,7 +42,7 @@ export function executeRead(tree: DataTree, request: ClientRequest, ids: readonl
     case OpCode.getEphemerals:
       return done({ kind: 'ephemerals', paths: ephemeralsOf(tree, session, request.path) });
     case OpCode.whoAmI:
-      return done({ kind: 'whoAmI', ids });
+      return done({ kind: 'whoAmI', ids: ids.map(withoutDigest) });
     case OpCode.getChildren:
     case OpCode.getChildren2:
     case OpCode.getACL:
@@ -56,6 +56,11 @@ export function executeRead(tree: DataTree, request: ClientRequest, ids: readonl
     default:
       return failed(Code.UNIMPLEMENTED);
   }
+}
+
+/** Who, and not by which digest. */
+function withoutDigest({ scheme, id }: AuthId): AuthId {
+  return { scheme, id: scheme === 'digest' ? (id.split(':', 1)[0] as string) : id };
 }
 
 function readNode(
