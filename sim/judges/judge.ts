@@ -8,6 +8,7 @@
  *   AckedWrites         a write that a client was told of is delivered, with that zxid, and stays
  *   RealTimeOrder       a write that began after another was acked has the larger zxid
  *   SyncRead            a read after sync shows every write that was acked before the sync began           (ZOOKEEPER-1675)
+ *   SessionOrder        writes of a session are committed in the order in which its client sent them, over all its connections
  *   TxnDecision         each txn is one that may be decided where it stands                                (model.ts)
  *   WriteResult, ReadResult   a reply says what the model says at the reply's zxid
  *   Digest              servers have the same tree at the same zxid; at the end it is the model's
@@ -20,7 +21,7 @@ import { decodePeerMessage } from '../../coord/wire/peer-codec.ts';
 import { Code } from '../../coord/wire/codes.ts';
 import type { Result, Stat } from '../../coord/wire/types.ts';
 import { decodeTxnGroup } from '../../coord/tree/txn-codec.ts';
-import type { Txn } from '../../coord/tree/txn.ts';
+import type { Txn, TxnHeader } from '../../coord/tree/txn.ts';
 import type { TxnGroup } from '../../coord/zab/txn-group.ts';
 import type { Call } from '../workloads/sim-client.ts';
 import type { SimServer } from '../world/sim-server.ts';
@@ -39,6 +40,8 @@ export class Judge {
   readonly #world: World;
   readonly #committed: Committed[] = [];
   readonly #indexOf = new Map<Zxid, number>();
+  /** The newest write of each session. */
+  readonly #written = new Map<bigint, number>();
   readonly #digests = new Map<Zxid, number>();
   readonly model = new Model((invariant, message) => this.fail(invariant, message));
   #baseZxid: Zxid = 0;
@@ -137,6 +140,7 @@ export class Judge {
     this.#committed.push({ firstZxid: group.firstZxid, lastZxid: group.lastZxid, hash });
     decodeTxnGroup(group.bytes, group.firstZxid, (header, txn) => {
       this.model.apply(header, txn);
+      this.#compareOrder(header, txn);
       const { marks } = this.#world;
       if (txn.type === 'multi') marks.hit('multi');
       else if (txn.type === 'failedMulti') marks.hit('failed multi');
@@ -146,6 +150,17 @@ export class Judge {
         marks.hit('ephemeral ended', txn.paths.length);
       }
     });
+  }
+
+  /** Clients number what they write. */
+  #compareOrder({ zxid, sessionId }: TxnHeader, txn: Txn): void {
+    const op = txn.type === 'multi' ? txn.txns.find((each) => 'data' in each) : txn;
+    if (op === undefined || !('data' in op)) return;
+    const number = Number(textOf(op.data)?.split(':')[1]);
+    if (Number.isNaN(number)) return;
+    const last = this.#written.get(sessionId) ?? -1;
+    if (number <= last) this.fail('SessionOrder', `${formatZxid(zxid)} is write ${number} of a session whose write ${last} has been committed before`);
+    this.#written.set(sessionId, number);
   }
 
   /** Before a group is applied: the tree must be the one that others had at this zxid. */

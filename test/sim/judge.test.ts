@@ -139,3 +139,11 @@ test('WatchOrder and WatchSpurious: an event too late, or out of nothing', (t) =
   new SessionWatches(1, spurious.judge, new Marks()).event(3, '/k', at(1));
   t.is(spurious.judge.violation?.invariant, 'WatchSpurious');
 });
+
+test('SessionOrder: an older write of the session after a newer one', (t) => {
+  const { judge, deliver } = court();
+  deliver(1, group(at(1), '1:4'), group(at(2), '1:6'));
+  t.is(judge.violation, null);
+  deliver(1, group(at(3), '1:5'));
+  t.is(judge.violation?.invariant, 'SessionOrder');
+});
