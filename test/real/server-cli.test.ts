@@ -11,8 +11,12 @@ import { freePorts } from '../tools/java-process.ts';
 const drey = join(import.meta.dirname, '..', '..', 'drey.js');
 const dir = mkdtempSync(join(tmpdir(), 'drey-server-cli-'));
 const children = new Set<ChildProcess>();
-test.after.always(() => {
+const killAll = (): void => {
   for (const child of children) child.kill('SIGKILL');
+};
+process.on('exit', killAll);
+test.after.always(() => {
+  killAll();
   rmSync(dir, { recursive: true, force: true });
 });
 
