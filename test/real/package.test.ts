@@ -39,7 +39,7 @@ test('the packed package, installed elsewhere, is a working drey with typed entr
   const packed = await run(root, 'npm', 'pack', '--json', '--pack-destination', dir);
   const { filename, files } = (JSON.parse(packed.slice(packed.search(/^\[/m))) as { filename: string; files: { path: string }[] }[])[0] ?? { filename: '', files: [] };
   const names = files.map((file) => file.path);
-  t.deepEqual(names.filter((name) => /\.ts$/.test(name) && !/\.d\.ts$/.test(name)), [], 'Node runs no .ts under node_modules');
+  t.deepEqual(names.filter((name) => name.endsWith('.ts') && !name.endsWith('.d.ts')), [], 'Node runs no .ts under node_modules');
   t.deepEqual(names.filter((name) => /^(?:dist\/)?test\/|\.test\.|^\./.test(name)), []);
   for (const name of ['LICENSE', 'README.md', 'docs/ERRORS.md', 'drey.js', 'dist/drey.js', 'dist/sim/cli.js']) t.true(names.includes(name), name);
 
