@@ -25,10 +25,6 @@ async function says(server: EnsembleServer, what: string, times: number): Promis
 
 const DISK_FAILS = 'acks nothing: its disk fails';
 
-async function twoSay(ensemble: Ensemble, before: readonly number[]): Promise<void> {
-  while (ensemble.servers.filter((server, i) => timesSaid(server, DISK_FAILS) > (before[i] as number)).length < 2) await new Promise((resolve) => setTimeout(resolve, 50));
-}
-
 async function isWhole(t: ExecutionContext, ensemble: Ensemble, load: WriteLoad, when: string): Promise<void> {
   for (const server of ensemble.servers) t.deepEqual(await load.lost(`127.0.0.1:${server.clientPort}`), [], when);
 }
