@@ -23,6 +23,10 @@ type Frame =
   | [typeof FrameKind.close, channel: number]
   | [typeof FrameKind.credit, channel: number, credits: number];
 
+/** Of one connection, waiting for receivers. More is nobody's job. */
+const PENDING_OPENS_MAX = 100_000;
+const ELEMENT_TYPES = new Set(['records', 'watermark', 'status', 'barrier', 'end']);
+
 /** Who takes channels in: the tasks of this task manager. */
 export interface InputOwner {
   readonly executionId: ExecutionId;
@@ -92,6 +96,10 @@ export class DataPlane {
           return;
         case FrameKind.open: {
           const [, channel, from, to] = frame;
+          if (typeof channel !== 'number' || typeof from !== 'string' || typeof to !== 'string' || withdrawals.size >= PENDING_OPENS_MAX) {
+            socket.close(1002, 'not an open');
+            return;
+          }
           const grant = (credits: number): void => sendFrame(socket, [FrameKind.credit, channel, credits]);
           const withdraw = this.#open(to, {
             from,
@@ -105,7 +113,9 @@ export class DataPlane {
           return;
         }
         case FrameKind.element:
-          inputs.get(frame[1])?.deliver(frame[2]);
+          // A stranger's element must fail its connection, not the process.
+          if (ELEMENT_TYPES.has(frame[2]?.type)) inputs.get(frame[1])?.deliver(frame[2]);
+          else socket.close(1002, 'not an element');
           return;
         case FrameKind.close:
           withdrawals.get(frame[1])?.();

@@ -10,7 +10,7 @@ import type { CoordClient } from '../../coord/client/index.ts';
 import { Membership } from '../../coord/client/index.ts';
 import { FRAME_BYTES_MAX } from '../exchange/limits.ts';
 import { decodeMessage, encodeMessage, RPC_FRAME_BYTES_MAX } from '../rpc/codec.ts';
-import type { MasterMessage } from '../rpc/messages.ts';
+import type { MasterMessage, TaskDeployment } from '../rpc/messages.ts';
 import { createServer } from './node-http.ts';
 import type { MasterConnection } from './task-manager.ts';
 import { TaskManager } from './task-manager.ts';
@@ -124,6 +124,31 @@ export async function startTaskManager(options: TaskManagerProcessOptions): Prom
   };
 }
 
+/** What would throw halfway through, after the epoch was taken over from it. An unknown type is for the task manager to refuse. */
+function isMasterMessage(message: MasterMessage): boolean {
+  if (!Number.isSafeInteger(message.epoch)) return false;
+  switch (message.type) {
+    case 'deploy':
+      return Array.isArray(message.tasks) && message.tasks.every(isDeployment);
+    case 'cancel':
+      return Array.isArray(message.executionIds);
+    case 'triggerCheckpoint':
+    case 'checkpointComplete':
+    case 'abortCheckpoint':
+      return Number.isSafeInteger(message.checkpointId);
+    case 'addSplits':
+      return Array.isArray(message.splits);
+    default:
+      return true;
+  }
+}
+
+function isDeployment(task: Partial<TaskDeployment> | null): boolean {
+  const texts = [task?.executionId, task?.jobId, task?.vertexId, task?.bundleHash, task?.storageUrl, task?.graphHash];
+  const lists = [task?.upstream, task?.downstream, task?.splits, ...[task?.upstream, task?.downstream].flatMap((side) => (Array.isArray(side) ? side.map((each) => each?.subtasks) : []))];
+  return texts.every((text) => typeof text === 'string') && lists.every((list) => Array.isArray(list)) && Number.isSafeInteger(task?.attempt) && Number.isFinite(task?.checkpoint?.timeoutMs) && (task?.restore === null || Array.isArray(task?.restore?.states));
+}
+
 function acceptMaster(manager: TaskManager, socket: WebSocket): void {
   const connection: MasterConnection = {
     send: (message) => {
@@ -135,7 +160,7 @@ function acceptMaster(manager: TaskManager, socket: WebSocket): void {
     let message: MasterMessage;
     try {
       message = decodeMessage<MasterMessage>(frame as Buffer);
-      if (!Number.isSafeInteger(message.epoch)) throw new TypeError('no epoch');
+      if (!isMasterMessage(message)) throw new TypeError('not of a master');
     } catch {
       socket.close(1002, 'not a message');
       return;

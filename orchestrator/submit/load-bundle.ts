@@ -51,8 +51,7 @@ function evaluate(text: string, hash: string, name: string): CompilableModule {
   };
   // Nobody must take a process that the module ended for a job that was submitted.
   const onExit = (): void => {
-    const frame = (new Error('exit').stack ?? '').split('\n').find((line) => line.includes(BUNDLE_ROOT));
-    writeSync(2, `drey: ${firstForeignFrame(frame ?? '') ?? name}: the job's module ended the process (JOB_BUNDLE)\n`);
+    writeSync(2, `drey: ${name}: the job's module ended the process (JOB_BUNDLE)\n`);
     process.exitCode = 1;
   };
   process.once('exit', onExit);

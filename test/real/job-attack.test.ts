@@ -36,7 +36,7 @@ const wrong: readonly (readonly [name: string, text: string, said: RegExp])[] = 
   ['native', `import x from './binary.node';\nconsole.log(x);\n${GOOD}`, /native\.ts:3:15: \.\/binary\.node .*is a native module/],
   ['throws', `throw new Error('two\\nlines');\n${GOOD}`, /throws\.ts:3:7: the job's module threw: two lines \(JOB_BUNDLE\)/],
   ['nothing', `throw undefined;\n${GOOD}`, /nothing\.ts: the job's module threw: undefined/],
-  ['exits', `process.exit(0);\n${GOOD}`, /exits\.ts:3:9: the job's module ended the process/],
+  ['exits', `process.exit(0);\n${GOOD}`, /exits\.ts: the job's module ended the process/],
   ['nojob', 'export default 42;\n', /nojob\.ts does not export a job/],
   ['define', "export default job('a', () => { null.x; });\n", /define\.ts:3:38: Cannot read properties of null/],
   ['nosink', "export default job('a', (env) => { env.source(collectionSource(['a'])); });\n", /nosink\.ts:3:\d+: the job has no sink/],
