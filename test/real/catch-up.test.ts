@@ -30,23 +30,25 @@ test('a server that was away for more than the journal, and one whose data direc
   const load = new WriteLoad('/load', { clients: 2, writers: 4, znodes: 100 });
   t.teardown(() => load.abandon());
   await load.start(ensemble.connectString);
-  const snapsBefore = snaps(ensemble);
+  let snapsBefore = snaps(ensemble);
 
   const lagging = await follower(ensemble);
   await lagging.kill();
   await write(ensemble.connectString, 110);
   lagging.start();
   await lagging.serving();
-  t.is(snaps(ensemble), snapsBefore + 1, 'SNAP was chosen');
+  // More than one where a busy machine made it begin again.
+  t.true(snaps(ensemble) > snapsBefore, 'SNAP was chosen');
   t.deepEqual(await load.lost(`127.0.0.1:${lagging.clientPort}`), []);
 
   const empty = await follower(ensemble);
+  snapsBefore = snaps(ensemble);
   await empty.kill();
   const data = join(empty.home, 'data');
   for (const name of readdirSync(data)) if (name !== 'myid') rmSync(join(data, name), { recursive: true });
   empty.start();
   await empty.serving();
-  t.is(snaps(ensemble), snapsBefore + 2, 'SNAP was chosen');
+  t.true(snaps(ensemble) > snapsBefore, 'SNAP was chosen');
   t.deepEqual(await load.lost(`127.0.0.1:${empty.clientPort}`), []);
 
   // What it took is on its disk: it can bear the others' loss.
