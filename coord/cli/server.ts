@@ -97,7 +97,7 @@ async function runServer(settings: ServerSettings, options: { json: boolean; ver
         juteMaxBuffer: settings.juteMaxBuffer, digest: (text) => createHash('sha1').update(text).digest('base64'), superDigest: settings.superDigest,
         configData: `${settings.servers.map((server) => `server.${server.sid}=${server.host}:${server.peerPort}:${server.electionPort ?? server.peerPort}:participant\n`).join('')}version=0`,
       },
-      peer: { sid, voters, detectMs: 1000, heartbeatMs: 200, electionGraceMs: 50, progressMs: 250, learnerWindowBytes: 16 << 20, recentBytesMax: 4 << 20 },
+      peer: { sid, voters, detectMs: 1000, heartbeatMs: 200, electionGraceMs: 50, progressMs: 250, learnerWindowBytes: 4 << 20, recentBytesMax: 8 << 20 },
       description: describe(settings),
     },
   );
