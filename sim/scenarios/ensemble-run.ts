@@ -40,12 +40,18 @@ export interface RunResult {
 /** Draws what a seed suffers from: a list with repetitions, of which one is picked at a time. */
 export type FaultMix = (prng: Prng) => readonly Fault[];
 
-const CLIENTS = 4;
+/** What the clients are like, apart from what each seed draws. */
+export interface Load {
+  readonly clients: number;
+  readonly burst: number;
+  readonly thinkMs: number;
+}
+export const STEADY: Load = { clients: 4, burst: 4, thinkMs: 60 };
 const FAULT_PHASE_MS = 8000;
 /** A new leader must serve this long after the heal: detection, elections, discovery with grown time-outs, synchronization. */
 const LIVENESS_BOUND_MS = 15_000;
 
-export function runEnsemble(name: string, options: RunOptions, mix: FaultMix): RunResult {
+export function runEnsemble(name: string, options: RunOptions, mix: FaultMix, load: Load): RunResult {
   const world = new World(`${name}/${options.servers}/${options.seed}`);
   world.onTrace = options.onTrace;
   const prng = world.prng.fork('faults');
@@ -59,8 +65,9 @@ export function runEnsemble(name: string, options: RunOptions, mix: FaultMix): R
   const servers = voters.map((sid) => new SimServer(world, network, judge, { sid, voters, mutant: options.mutant, knobs, own: drawServerKnobs(knobPrng) }));
   const manners = {
     move: knobPrng.pick([0, 0.03, 0.15]), stall: knobPrng.pick([0, 0.01, 0.03]), misbehave: knobPrng.pick([0, 0.02]), timeoutMs: knobPrng.pick([1000, 2000, 4000]),
+    burst: load.burst, thinkMs: load.thinkMs,
   };
-  const clients = Array.from({ length: CLIENTS }, (_, i) => new SimClient(world, i + 1, servers, judge, manners));
+  const clients = Array.from({ length: load.clients }, (_, i) => new SimClient(world, i + 1, servers, judge, manners));
   for (const server of servers) server.onDeath = () => clients.forEach((client) => client.serverDied(server));
   const nemesis = new Nemesis(world, network, servers, prng, FAULT_PHASE_MS);
   let lostAtMs = -1;

@@ -36,12 +36,13 @@ export interface Manners {
   /** Chance that a session is closed, or a reconnect begins with a wrong password. */
   readonly misbehave: number;
   readonly timeoutMs: number;
+  /** Requests that are sent at once, at most, and the pause behind them, at most. */
+  readonly burst: number;
+  readonly thinkMs: number;
 }
 
 const OPEN_ACL = [{ perms: 31, scheme: 'world', id: 'anyone' }];
 const LATENCY_MS = 0.3;
-const BURST_MAX = 4;
-const THINK_MS_MAX = 60;
 const PATHS = 8;
 const QUEUE = '/q';
 
@@ -197,14 +198,14 @@ export class SimClient {
   /** A burst of requests; the next one when it is answered and some time has passed. */
   #next(connection: Connection): void {
     if (connection.inFlight.length > 0) return;
-    this.#process.schedule(this.#stopped ? 300 : this.#prng.float() * THINK_MS_MAX, () => {
+    this.#process.schedule(this.#stopped ? 300 : this.#prng.float() * this.#manners.thinkMs, () => {
       if (connection.over || !connection.open || connection.inFlight.length > 0) return;
       if (this.#stopped) {
         this.#send(connection, request(OpCode.ping, Xid.PING), null);
         this.#next(connection);
         return;
       }
-      for (let n = this.#prng.between(1, BURST_MAX); n > 0; n--) this.#issue(connection);
+      for (let n = this.#prng.between(1, this.#manners.burst); n > 0; n--) this.#issue(connection);
       if (this.#prng.chance(this.#manners.stall)) this.#process.pause(this.#manners.timeoutMs * (0.5 + this.#prng.float()));
       else if (this.#prng.chance(this.#manners.move)) this.#disconnected(connection, this.#prng.pick([0.3, 5, 300]));
       else if (this.#prng.chance(this.#manners.misbehave)) this.#write(connection, OpCode.closeSession, this.#call('close', ''));
