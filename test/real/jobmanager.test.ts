@@ -8,7 +8,7 @@ import { createJob, ensureLayout, readJob } from '../../orchestrator/ha/job-stor
 import { MasterStore } from '../../orchestrator/ha/master-store.ts';
 import { newJobRecord } from '../../orchestrator/jobmaster/records.ts';
 import { addressOf, cluster, drey, submitted, surviveKills, until, view } from '../lib/job-processes.ts';
-import { testGraph } from '../orchestrator/jobmaster/bench.ts';
+import { testGraph } from '../orchestrator/jobmaster/doubles.ts';
 import { committedLines } from '../orchestrator/runtime/harness.ts';
 import { difference, recount } from '../orchestrator/runtime/recount.ts';
 import { startEnsemble } from '../tools/ensemble.ts';

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { Bench, testGraph } from './bench.ts';
+import { Bench, testGraph } from './doubles.ts';
 
 const both = ['out/0/1@a', 'out/1/1@b', 'src/0/1@a', 'src/1/1@b'];
 

@@ -1,7 +1,7 @@
 /** Whatever happens in whatever order: what the head comments of the core promise, and that the job runs again afterwards. */
 import test from 'ava';
 import fc from 'fast-check';
-import { Bench, testGraph } from './bench.ts';
+import { Bench, testGraph } from './doubles.ts';
 
 type Step =
   | { readonly type: 'kill' | 'disconnect' | 'deaf' | 'hang'; readonly which: number }
