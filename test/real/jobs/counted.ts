@@ -23,5 +23,5 @@ export default job(
       .aggregate({ create: () => ({ n: 0 }), add: (acc, _word: string) => ((acc.n += 1), acc), result: (acc, word, window) => ({ word, start: window.start, n: acc.n }) }, { uid: 'count' })
       .sink(fileSink({ path: params.out, format: 'ndjson' }), { uid: 'out' });
   },
-  { parallelism: 2, checkpoint: { intervalMs: 100, retained: 2 }, restart: { type: 'fixed-delay', attempts: 10, delayMs: 10 } },
+  { parallelism: 2, checkpoint: { intervalMs: 100, retained: 2 }, restart: { type: 'fixed-delay', attempts: 100, delayMs: 10 } },
 );
