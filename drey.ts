@@ -92,6 +92,10 @@ try {
   } else if (error instanceof AssertionFailed) {
     console.error(`drey: an invariant does not hold: ${error.stack}`);
     process.exit(70);
+  } else if (error instanceof Error && 'syscall' in error) {
+    // A file or a socket of this machine: node's own line says which and why.
+    console.error(`drey: ${error.message}`);
+    process.exit(1);
   } else {
     console.error(error);
     process.exit(1);

@@ -1,5 +1,6 @@
 /** drey status: who leads, who follows, what runs. Asks the servers of the connect string, then the job managers through coord. */
 import { Command } from 'commander';
+import { parseConnectString } from '../../coord/client/connect-string.ts';
 import { currentLeader, type CoordClient } from '../../coord/client/index.ts';
 import { overview, serverView, taskManagers, jobs as jobsOf, type ServerView } from '../cluster/probes.ts';
 import { listJobIds, listTaskManagers, readJob } from '../ha/job-store.ts';
@@ -21,21 +22,13 @@ export function statusCommand(): Command {
     .option('--coord <servers>', coordHelp, DEFAULT_COORD)
     .option('--json', 'print JSON', false)
     .action(async ({ coord, json }: { coord: string; json: boolean }) => {
-      const servers = await Promise.all(addressesOf(coord).map(([host, port]) => serverView(host, port)));
+      const servers = await Promise.all(parseConnectString(coord).servers.map(({ host, port }) => serverView(host, port)));
       const leads = servers.some(({ mode }) => mode === 'leader' || mode === 'standalone' || mode === 'follower');
       const status = leads ? await withOrchestrator(coord, servers) : { servers, jobManager: null, taskManagers: [], jobs: [] };
       if (json) console.log(JSON.stringify(status));
       else print(status);
       process.exitCode = leads ? 0 : 1;
     });
-}
-
-function addressesOf(coord: string): [host: string, port: number][] {
-  const hosts = coord.replace(/^(zk|drey):\/\//, '').split('/')[0] ?? '';
-  return hosts.split(',').map((each) => {
-    const at = each.lastIndexOf(':');
-    return at < 0 ? [each, 2181] : [each.slice(0, at), Number(each.slice(at + 1))];
-  });
 }
 
 async function withOrchestrator(coord: string, servers: readonly ServerView[]): Promise<Status> {

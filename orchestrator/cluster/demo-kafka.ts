@@ -1,13 +1,28 @@
 /** The demonstration's input and output as topics of a Kafka: fed and read back by plain kafkajs, not by drey's connector. */
 import kafkajs from 'kafkajs';
 import { nanoid } from 'nanoid';
+import { DreyError } from '../../coord/base/errors.ts';
 import { repairIdleTimer } from '../../connectors/kafka/idle-timer.ts';
 import type { DemoIo } from './demo.ts';
 import { Recount, type WordCount } from './recount.ts';
 
+/** The demonstration itself is patient with a broker; one that is not there at all is told at once. */
+async function answers(broker: string): Promise<void> {
+  const admin = new kafkajs.Kafka({ clientId: 'drey-demo', brokers: broker.split(','), logLevel: kafkajs.logLevel.NOTHING, retry: { retries: 2 } }).admin();
+  try {
+    await admin.connect();
+    await admin.listTopics();
+  } catch (error) {
+    throw new DreyError('KAFKA_UNAVAILABLE', `no Kafka answers at ${broker}: start one (in a checkout: npm run kafka), or give another --kafka (${(error as Error).message})`, { retryable: true, cause: error });
+  } finally {
+    await admin.disconnect().catch(() => {});
+  }
+}
+
 export async function kafkaIo(broker: string, partitions: number): Promise<DemoIo> {
   repairIdleTimer();
   const run = nanoid(8).replaceAll(/[^a-zA-Z0-9]/g, 'x');
+  await answers(broker);
   const kafka = new kafkajs.Kafka({ clientId: `drey-demo-${run}`, brokers: broker.split(','), logLevel: kafkajs.logLevel.NOTHING, retry: { retries: 20 } });
   const input = `drey-demo-${run}-lines`;
   const output = `drey-demo-${run}-counts`;
