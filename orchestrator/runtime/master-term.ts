@@ -160,9 +160,19 @@ export class MasterTerm {
   }
 
   #onMessage(from: string, message: WorkerMessage): void {
+    if (message.type === 'registered' && message.taskManagerId !== from) return this.#onAnother(from, message.taskManagerId);
     if (message.type === 'logs') this.#logWaiters.get(message.requestId)?.(message.lines);
     this.#step({ type: 'message', from, message });
     if (message.type === 'fenced' && message.epoch > this.epoch) this.#fail(new Fenced(this.epoch));
+  }
+
+  /** A new process listens where a former one did, whose znode its session still holds. */
+  #onAnother(former: string, taskManagerId: string): void {
+    // Stays in the map, so that it is not dialled again.
+    this.#links.get(former)?.close();
+    this.#step({ type: 'taskManagerLost', taskManagerId: former, reason: `is gone: ${taskManagerId} listens at its address` });
+    // It answers the last one that said hello to it.
+    if (this.master.pool.get(taskManagerId)?.connected === true) this.#step({ type: 'taskManagerConnected', taskManagerId });
   }
 
   async #takeJob(jobId: string): Promise<void> {

@@ -63,7 +63,7 @@ export interface Cluster {
   /** Where jobs write. */
   readonly out: string;
   jobManager(): Process;
-  taskManager(): Process;
+  taskManager(...args: readonly string[]): Process;
 }
 
 /** A cluster of its own, in a chroot of an ensemble that others may use, too. */
@@ -79,7 +79,7 @@ export async function cluster(t: ExecutionContext, connectString: string, name: 
     coord, coordClient, storage,
     out: join(dir, 'out'),
     jobManager: () => start(t, ['jobmanager', ...common]),
-    taskManager: () => start(t, ['taskmanager', ...common, '--slots', '2']),
+    taskManager: (...args) => start(t, ['taskmanager', ...common, '--slots', '2', ...args]),
   };
 }
 

@@ -66,6 +66,26 @@ test.serial('a master that coord refuses gives up, takes a new epoch, and finds 
   t.deepEqual(difference(await committedLines(own.out), recount(2000)), { missing: [], extra: [] });
 });
 
+test.serial('a task manager that listens where a killed one did is not taken for it', async (t) => {
+  t.timeout(60_000);
+  const own = await cluster(t, ensemble.connectString, 'port');
+  const master = own.jobManager();
+  await master.line(/leads/);
+  const worker = own.taskManager('--session-timeout', '4000');
+  const port = (await worker.line(/ready at \S+:(\d+),/))[1] as string;
+  const jobId = await submitted(own.coord, own.storage, own.out, 1500, 400);
+  await until(async () => view(await addressOf(master), jobId), ({ checkpoints }) => checkpoints.completed.length > 0);
+  worker.child.kill('SIGKILL');
+  // Of another cluster, so that only the port is what it was.
+  const { coord } = await cluster(t, ensemble.connectString, 'elsewhere');
+  const stranger = own.taskManager('--port', port, '--coord', coord);
+  await stranger.line(/job master of epoch/);
+  own.taskManager();
+  t.is(await ended(own, jobId), 'FINISHED');
+  t.true(((await readJob(own.coordClient, jobId))?.record.restarts ?? 99) <= 2);
+  t.deepEqual(difference(await committedLines(own.out), recount(1500)), { missing: [], extra: [] });
+});
+
 test.serial('coord is away for longer than the lease: workers stop by themselves; it comes back and so does the job', async (t) => {
   t.timeout(60_000);
   const alone = await startEnsemble({ servers: 1, config: { tickTime: 200 } });
