@@ -46,7 +46,7 @@ async function frames(url: string, all: readonly Buffer[]): Promise<void> {
 test('random bytes, garbage messages and an old epoch change nothing', async (t) => {
   t.timeout(60_000);
   const { coord, coordClient, storage, out, jobManager, taskManager } = await cluster(t, ensemble.connectString, 'hostile');
-  const [master, worker] = [jobManager(), taskManager()];
+  const [master, worker] = [jobManager(), taskManager('--session-timeout', '4000')];
   await master.line(/leads/);
   const workerAddress = (await worker.line(/ready at (\S+),/))[1] as string;
   const masterAddress = await addressOf(master);
@@ -93,7 +93,7 @@ test('random bytes, garbage messages and an old epoch change nothing', async (t)
   stale.terminate();
 
   const after = await until(() => view(masterAddress, jobId), ({ lastCheckpointId }) => lastCheckpointId > before.lastCheckpointId + 1);
-  t.deepEqual(after.tasks.map(({ executionId, state }) => [executionId, state]), before.tasks.map(({ executionId }) => [executionId, 'RUNNING']));
+  t.deepEqual(after.tasks.map(({ executionId, state }) => [executionId, state]), before.tasks.map(({ executionId }) => [executionId, 'RUNNING']), JSON.stringify(after.failures));
   t.is(after.epoch, before.epoch);
   const grownKb = [residentKb(master.child.pid) - memoryKb[0], residentKb(worker.child.pid) - memoryKb[1]];
   t.true(grownKb.every((kb) => kb < 200_000), `grew by ${grownKb.join(', ')} KB`);
