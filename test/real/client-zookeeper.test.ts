@@ -1,10 +1,10 @@
 /** Our client against a real Apache ZooKeeper 3.9. */
 import test from 'ava';
 import { clientSuite } from '../lib/client-suite.ts';
-import { javaOrSkip } from '../lib/java-or-skip.ts';
+import { zookeeperOrSkip } from '../lib/zookeeper-or-skip.ts';
 import { startZooKeeper } from '../tools/zookeeper.ts';
 
-if (javaOrSkip(test, 'the client against Apache ZooKeeper')) {
+if (await zookeeperOrSkip(test, 'the client against Apache ZooKeeper')) {
   clientSuite(test, async (servers) => {
     const zookeeper = await startZooKeeper({ servers, config: { tickTime: 500, maxSessionTimeout: 60_000, extendedTypesEnabled: 'true' } });
     return {

@@ -7,7 +7,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { javaOrSkip } from '../lib/java-or-skip.ts';
+import { zookeeperOrSkip } from '../lib/zookeeper-or-skip.ts';
 import { startEnsemble, type Ensemble } from '../tools/ensemble.ts';
 import { cacheDir, mavenClassPath } from '../tools/maven.ts';
 import { startZooKeeper, zookeeperPomDir, type RunningZooKeeper } from '../tools/zookeeper.ts';
@@ -15,7 +15,7 @@ import { startZooKeeper, zookeeperPomDir, type RunningZooKeeper } from '../tools
 let ours: Ensemble;
 let real: RunningZooKeeper | null = null;
 const hostsOf = (ensemble: Ensemble): string => ensemble.servers.map((server) => `127.0.0.1:${server.clientPort}`).join(',');
-const hasJava = javaOrSkip(test, 'the same clients on Apache ZooKeeper, and its shell');
+const hasJava = await zookeeperOrSkip(test, 'the same clients on Apache ZooKeeper, and its shell');
 
 test.before(async () => {
   [ours, real] = await Promise.all([startEnsemble(), hasJava ? startZooKeeper() : null]);

@@ -8,7 +8,7 @@ import { decodeReplyBody, decodeWatcherEvent, REPLY_HEADER_BYTES } from '../../c
 import type { ClientRequest } from '../../coord/wire/types.ts';
 import { encoded, RawClient, request, startOneServer } from '../coord/adapters/one-server.ts';
 import { plain } from '../coord/wire/arbitraries.ts';
-import { javaOrSkip } from '../lib/java-or-skip.ts';
+import { zookeeperOrSkip } from '../lib/zookeeper-or-skip.ts';
 import { fourLetterWord, startZooKeeper } from '../tools/zookeeper.ts';
 
 const MASKED = new Set(['czxid', 'mzxid', 'pzxid', 'ctime', 'mtime']);
@@ -97,7 +97,7 @@ const bad: Record<string, string> = {
   'a header cut short': '00000004 00000001', 'an empty frame': '00000000', 'a negative length': 'ffffffff', 'a length above the limit': '00100001', 'failed auth': '0000001a fffffffc 00000064 00000000 00000002 7a7a 00000000',
 };
 
-if (javaOrSkip(test, 'the comparison with Apache ZooKeeper')) {
+if (await zookeeperOrSkip(test, 'the comparison with Apache ZooKeeper')) {
   test('the same conversation, reply by reply', async (t) => {
     const [real, ours] = await Promise.all([startZooKeeper({ config: { extendedTypesEnabled: 'true' } }), startOneServer()]);
     t.teardown(() => Promise.all([real.stop(), ours.stop()]));
