@@ -14,6 +14,8 @@ export interface Waiting {
   readonly request: ClientRequest | null;
   readonly requestNo: number;
   readonly arrivedMs: number;
+  /** Of the body of a write. */
+  readonly bytes: number;
   done: boolean;
   zxid: number;
   err: number;
@@ -38,6 +40,7 @@ export class Connection {
   syncing = false;
   /** Requests that wait for the session or for the SYNC. */
   readonly held: ClientRequest[] = [];
+  heldBytes = 0;
   /** What is not answered yet, in order. */
   readonly queue: Waiting[] = [];
   queueHead = 0;
@@ -45,8 +48,6 @@ export class Connection {
   touched = false;
   /** Something was written to the sink since the last flush. */
   dirty = false;
-  /** The face has been told to stop reading. */
-  throttled = false;
   readonly stats = { received: 0, sent: 0, establishedWallMs: 0, lastOp: 0, lastXid: -1, lastZxid: 0, lastResponseWallMs: 0, lastLatencyMs: 0, minLatencyMs: 0, maxLatencyMs: 0, sumLatencyMs: 0 };
 
   constructor(handle: number, sink: ClientSink, remote: { address: string; port: number; local: boolean }) {
@@ -54,6 +55,17 @@ export class Connection {
     this.sink = sink;
     this.remote = remote;
     this.ids = [{ scheme: 'ip', id: remote.address }];
+  }
+
+  hold(request: ClientRequest): void {
+    this.held.push(request);
+    this.heldBytes += request.body?.length ?? 0;
+  }
+  /** Takes the oldest held request. */
+  unhold(): ClientRequest | undefined {
+    const request = this.held.shift();
+    this.heldBytes -= request?.body?.length ?? 0;
+    return request;
   }
 
   replied(zxid: Zxid, latencyMs: number, wallMs: number): void {

@@ -34,7 +34,8 @@ import type { TxnGroup } from '../zab/txn-group.ts';
 import { Connection, type Waiting } from './connection.ts';
 import { Kind, readRequestFrame, readRevalidatedFrame, readRevalidateFrame, readSyncFrame, readTouchFrame, RequestFrame, revalidatedFrame, revalidateFrame, syncFrame, touchFrame } from './forwarding.ts';
 import { LeaderPipeline } from './leader-pipeline.ts';
-import { CONNECTION_OUTSTANDING_MAX, SERVER_OUTSTANDING_MAX, TOUCH_INTERVAL_MAX_MS } from './limits.ts';
+import { CONNECTION_HELD_BYTES_MAX, CONNECTION_OUTSTANDING_MAX, RESUME_SHARE, SERVER_OUTSTANDING_BYTES_MAX, SERVER_OUTSTANDING_MAX, TOUCH_INTERVAL_MAX_MS } from './limits.ts';
+import { PendingWrites } from './pending-writes.ts';
 import type { ClientPipeline, RemoteAddress } from './pipeline.ts';
 import { ServerCounters, type ServerDescription } from './server-counters.ts';
 
@@ -92,8 +93,9 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
   #servingSinceMs = 0;
 
   // requests of this server that wait for their commit, and SYNCs and REVALIDATEs by number
-  #pending: Waiting[] = [];
-  #pendingHead = 0;
+  readonly #pending = new PendingWrites();
+  /** Whose faces have been told to stop reading. */
+  readonly #throttled = new Set<Connection>();
   #requestNo = 0;
   readonly #byNumber = new Map<number, Waiting>();
   readonly #outbound = new RequestFrame();
@@ -169,7 +171,7 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
     if (connection === undefined || connection.state === 'closed') return;
     connection.stats.received++;
     this.counters.received++;
-    if (connection.holding && (request.op !== OpCode.ping || connection.state === 'connecting')) connection.held.push(request.clone());
+    if (connection.holding && (request.op !== OpCode.ping || connection.state === 'connecting')) connection.hold(request.clone());
     else this.#accept(connection, request);
   }
 
@@ -181,9 +183,25 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
   writable(handle: number): boolean {
     const connection = this.connections.get(handle);
     if (connection === undefined) return true;
-    const ok = connection.outstanding < CONNECTION_OUTSTANDING_MAX && this.#pending.length - this.#pendingHead < SERVER_OUTSTANDING_MAX;
-    if (!ok) connection.throttled = true;
-    return ok;
+    const isWritable = this.#hasRoomFor(connection, 1);
+    if (!isWritable) this.#throttled.add(connection);
+    return isWritable;
+  }
+
+  #hasRoomFor(connection: Connection, share: number): boolean {
+    const { count, bytes } = this.#pending;
+    return (
+      connection.outstanding < CONNECTION_OUTSTANDING_MAX * share && connection.heldBytes < CONNECTION_HELD_BYTES_MAX * share &&
+      count < SERVER_OUTSTANDING_MAX * share && bytes < SERVER_OUTSTANDING_BYTES_MAX * share
+    );
+  }
+
+  #resumeFaces(): void {
+    for (const connection of this.#throttled) {
+      if (connection.state !== 'closed' && !this.#hasRoomFor(connection, RESUME_SHARE)) continue;
+      this.#throttled.delete(connection);
+      if (connection.state !== 'closed') connection.sink.resume();
+    }
   }
 
   #accept(connection: Connection, request: ClientRequest): void {
@@ -252,15 +270,15 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
     this.#reply(connection, Xid.AUTH, OpCode.auth, 0, 0, null, this.#nowMs);
   }
 
-  #enqueue(connection: Connection, kind: Waiting['kind'], xid: number, op: number, request: ClientRequest | null): Waiting {
+  #enqueue(connection: Connection, kind: Waiting['kind'], xid: number, op: number, request: ClientRequest | null, bytes = 0): Waiting {
     this.#requestNo = (this.#requestNo + 1) >>> 0 || 1;
-    const waiting: Waiting = { connection, kind, xid, op, request, requestNo: this.#requestNo, arrivedMs: this.#nowMs, done: false, zxid: 0, err: 0, result: null };
+    const waiting: Waiting = { connection, kind, xid, op, request, requestNo: this.#requestNo, arrivedMs: this.#nowMs, bytes, done: false, zxid: 0, err: 0, result: null };
     connection.push(waiting);
     return waiting;
   }
 
   #write(connection: Connection, kind: 'write' | 'connect', xid: number, op: OpCode, sessionId: bigint, body: Uint8Array, request: ClientRequest | null): void {
-    const waiting = this.#enqueue(connection, kind, xid, op, null);
+    const waiting = this.#enqueue(connection, kind, xid, op, null, body.length);
     this.#pending.push(waiting);
     if (this.#leader !== null) this.#leader.prepare(request ?? this.#decode(op, body), body, sessionId, connection.ids, 0, waiting.requestNo, this.#nowMs, this.#wallMs);
     else this.#outbound.add(waiting.requestNo, sessionId, op, connection.ids, body);
@@ -293,10 +311,6 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
         connection.syncing = false;
         this.#release(connection);
       }
-    }
-    if (connection.throttled && connection.outstanding < CONNECTION_OUTSTANDING_MAX / 2) {
-      connection.throttled = false;
-      connection.sink.resume();
     }
   }
 
@@ -344,6 +358,7 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
     connection.queue.length = 0;
     connection.queueHead = 0;
     connection.held.length = 0;
+    connection.heldBytes = 0;
   }
 
   // ------------------------------------------------------------ reads and watches
@@ -416,9 +431,7 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
 
   /** What waited for the session, or for a SYNC, goes on; up to the next SYNC. */
   #release(connection: Connection): void {
-    let released = 0;
-    while (released < connection.held.length && connection.state === 'open' && !connection.holding) this.#accept(connection, connection.held[released++] as ClientRequest);
-    connection.held.splice(0, released);
+    while (connection.held.length > 0 && connection.state === 'open' && !connection.holding) this.#accept(connection, connection.unhold() as ClientRequest);
   }
 
   /** timeoutMs 0: refused. */
@@ -546,6 +559,7 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
       peerDeadlineMs = drained.deadlineMs;
       for (const effect of drained.effects) this.#carryOut(effect, out);
     } while (this.#answerSyncs() || this.#leader?.hasTxns === true || this.#outbound.count > 0);
+    if (this.#throttled.size > 0) this.#resumeFaces();
     out.deadlineMs = peerDeadlineMs;
     if (this.serving !== 'no' && this.#touched.length > 0) out.deadlineMs = Math.min(out.deadlineMs, this.#nextTouchMs);
     if (this.#leader !== null) out.deadlineMs = Math.min(out.deadlineMs, this.#leader.deadlineMs);
@@ -630,16 +644,8 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
     if (this.serving === 'no') return;
     let waiting: Waiting | null = null;
     if (isOurs) {
-      waiting = this.#pending[this.#pendingHead] ?? null;
+      waiting = this.#pending.shift();
       assert(waiting !== null && waiting.requestNo === requestNo, 'txns of this origin come in the order of its requests');
-      this.#pendingHead++;
-      if (this.#pendingHead === this.#pending.length) {
-        this.#pending.length = 0;
-        this.#pendingHead = 0;
-      } else if (this.#pendingHead >= 4096) {
-        this.#pending.splice(0, this.#pendingHead);
-        this.#pendingHead = 0;
-      }
     }
     if (waiting !== null && waiting.connection.state !== 'closed') {
       waiting.done = true;
@@ -659,8 +665,7 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
 
   #serve(serving: Serving, epoch: number, originId: number): void {
     for (const connection of this.connections.values()) this.#close(connection);
-    this.#pending = [];
-    this.#pendingHead = 0;
+    this.#pending.clear();
     this.#byNumber.clear();
     this.#touched.length = 0;
     if (this.#outbound.count > 0) this.#outbound.finish();
@@ -675,7 +680,7 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
     return this.counters.stats(this, description, this.#nowMs, this.#wallMs);
   }
   get outstanding(): number {
-    return this.#pending.length - this.#pendingHead;
+    return this.#pending.count;
   }
   get servingSinceMs(): number {
     return this.#servingSinceMs;

@@ -27,7 +27,9 @@ class Client implements ClientSink {
   close(): void {
     this.said.push('close');
   }
-  resume(): void {}
+  resume(): void {
+    this.said.push('resume');
+  }
   flush(): void {}
   take(): string[] {
     return this.said.splice(0);
@@ -155,4 +157,27 @@ test('a malformed message of a peer costs that peer its channel, and nothing els
     const { actions } = server.drain();
     t.true(actions.some((action) => action.type === 'closeChannel' && action.channel === 5));
   }
+});
+
+test('a face that was stopped because the whole server is behind is resumed, though its own connection waits for nothing', (t) => {
+  const { server, peer, client, handle, deliver } = connected();
+  const other = new Client();
+  const idle = server.connect(other, { protocolVersion: 0, lastZxidSeen: 0, timeoutMs: 10_000, sessionId: 0n, password: new Uint8Array(16), readOnly: false, hasReadOnly: true }, PASSWORD, { address: '127.0.0.1', port: 2, local: true });
+  server.drain();
+  deliver(2, { type: 'createSession', sessionId: 2n, timeoutMs: 10_000, password: PASSWORD }, 2, 2n);
+  other.take();
+  const big = request(OpCode.setData, 1, '/zookeeper/quota');
+  big.body = new Uint8Array(1 << 20);
+  const sent: number[] = [];
+  for (let i = 0; i < 70; i++) {
+    server.request(handle, big);
+    server.drain();
+    readRequestFrame(Buffer.from(peer.sent().at(-1) as Uint8Array), (requestNo) => sent.push(requestNo));
+  }
+  t.false(server.writable(idle));
+  t.false(server.writable(handle));
+  for (const [i, requestNo] of sent.entries()) deliver(3 + i, { type: 'error', err: -101 }, requestNo);
+  t.deepEqual(other.take(), ['resume']);
+  t.true(client.take().includes('resume'));
+  t.true(server.writable(idle));
 });
