@@ -15,13 +15,18 @@ import { parseArgs, promisify } from 'node:util';
 import { startEnsemble } from '../tools/ensemble.ts';
 import { startZooKeeper } from '../tools/zookeeper.ts';
 
+const USAGE = 'npm run bench -- PATH-TO-ZKLOAD [--seconds 5] [--kills 3] [--only drey|zookeeper]      or: ZKLOAD=PATH npm run bench';
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { seconds: { type: 'string', default: '5' }, kills: { type: 'string', default: '3' }, only: { type: 'string', default: '' } },
+  options: { seconds: { type: 'string', default: '5' }, kills: { type: 'string', default: '3' }, only: { type: 'string', default: '' }, help: { type: 'boolean', default: false } },
 });
 const zkload = positionals[0] ?? process.env['ZKLOAD'] ?? '';
+if (values.help) {
+  console.log(USAGE);
+  process.exit(0);
+}
 if (!existsSync(zkload)) {
-  console.error('name the load generator: npm run bench -- PATH-TO-ZKLOAD, or ZKLOAD=PATH npm run bench');
+  console.error(`name the load generator: ${USAGE}`);
   process.exit(2);
 }
 

@@ -20,5 +20,5 @@ function ava(...args: string[]): number {
   return spawnSync(process.execPath, ['node_modules/ava/entrypoints/cli.mjs', ...args, ...given], { stdio: 'inherit' }).status ?? 1;
 }
 const names = given.some((argument) => !argument.startsWith('-'));
-const statuses = names ? [ava()] : [ava('test/**/*.test.ts', '!test/real/**'), ava('--concurrency=1', 'test/real/**/*.test.ts')];
+const statuses = names ? [ava()] : [ava('test/**/*.test.ts', '!test/real/**'), ava('--concurrency=1', '--timeout=300s', 'test/real/**/*.test.ts')];
 process.exit(Math.max(...statuses));
