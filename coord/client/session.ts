@@ -23,7 +23,7 @@ import { ClientRequest, type Result } from '../wire/types.ts';
 import type { ConnectionState, StateSignal, Watcher } from './api.ts';
 import type { CoordErrorCode } from './errors.ts';
 import { DeadlineTimer } from './deadline-timer.ts';
-import { Fifo } from './fifo.ts';
+import { Fifo } from '../base/fifo.ts';
 import { limits } from './limits.ts';
 import { ServerRotation } from './server-rotation.ts';
 import type { ClientCodec, ClientTransport, ClientTransportHandler, ServerAddress, ServerMessages } from './transport.ts';
