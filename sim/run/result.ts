@@ -1,0 +1,31 @@
+/** What came of a run. */
+import type { Mark } from '../world/marks.ts';
+import type { TraceEntry, Violation } from '../world/world.ts';
+import type { Recorder } from '../record/recorder.ts';
+
+/** 'gave-up': the linearizability checker ran out of time. */
+export type Outcome = 'ok' | 'safety' | 'liveness' | 'crash' | 'gave-up';
+
+export interface RunOptions {
+  readonly onTrace?: (entry: TraceEntry) => void;
+  /** Keeps what `sim open` draws. */
+  readonly recorder?: Recorder;
+}
+
+export interface RunResult {
+  readonly kind: Outcome;
+  readonly violation: Violation | null;
+  readonly traceHash: string;
+  readonly virtualMs: number;
+  readonly events: number;
+  /** Faults that struck, by kind; those that found nobody to strike are not counted. */
+  readonly faults: Readonly<Record<string, number>>;
+  readonly acked: number;
+  readonly elections: number;
+  readonly expired: number;
+  /** Longest time from a fault that took the leader to the next leader that serves, virtual ms. */
+  readonly longestElectionMs: number;
+  readonly marks: Readonly<Record<Mark, number>>;
+  /** The newest entries of the trace, oldest first. */
+  readonly recent: readonly TraceEntry[];
+}
