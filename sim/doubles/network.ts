@@ -4,12 +4,18 @@
  */
 import type { Callback, ChannelKind, PeerTransport, PeerTransportHandler } from '../../coord/base/ports.ts';
 import type { Prng } from '../../coord/base/prng.ts';
+import { recordFrame } from '../record/record-world.ts';
 import type { Process } from '../world/process.ts';
 import type { World } from '../world/world.ts';
 
 interface End {
   readonly transport: SimTransport;
   readonly channel: number;
+}
+interface Sent {
+  readonly frame: Uint8Array;
+  /** Its name in the recording; -1 when nobody records. */
+  readonly message: number;
 }
 interface Link {
   readonly kind: ChannelKind;
@@ -18,7 +24,9 @@ interface Link {
   /** Nothing overtakes: the arrival time of the newest frame in each direction. */
   readonly lastArrivalMs: [number, number];
   /** Frames that wait for the cut to heal, by direction. */
-  readonly held: [Uint8Array[], Uint8Array[]];
+  readonly held: [Sent[], Sent[]];
+  /** Messages of the recorder that have not arrived. */
+  readonly onTheWay: Set<number>;
   open: boolean;
 }
 
@@ -71,7 +79,7 @@ export class Network {
         const target = direction === 0 ? link.b : link.a;
         if (source.transport.sid !== from || target.transport.sid !== to) continue;
         const held = link.held[direction].splice(0);
-        for (const frame of held) this.#deliver(link, direction, frame);
+        for (const sent of held) this.#deliver(link, direction, sent);
       }
     }
   }
@@ -115,7 +123,7 @@ export class Network {
   }
 
   #open(kind: ChannelKind, a: SimTransport, b: SimTransport): void {
-    const link: Link = { kind, a: { transport: a, channel: this.#nextChannel++ }, b: { transport: b, channel: this.#nextChannel++ }, lastArrivalMs: [0, 0], held: [[], []], open: true };
+    const link: Link = { kind, a: { transport: a, channel: this.#nextChannel++ }, b: { transport: b, channel: this.#nextChannel++ }, lastArrivalMs: [0, 0], held: [[], []], onTheWay: new Set(), open: true };
     this.#links.set(link.a.channel, link);
     this.#links.set(link.b.channel, link);
     a.opened(kind, link.a.channel, b.sid);
@@ -129,17 +137,22 @@ export class Network {
     const from = direction === 0 ? link.a.transport.sid : link.b.transport.sid;
     const to = direction === 0 ? link.b.transport.sid : link.a.transport.sid;
     this.onSend?.(from, to, frame);
-    if (this.isCut(from, to) || link.held[direction].length > 0) link.held[direction].push(frame);
-    else this.#deliver(link, direction, frame);
+    const { recorder, nowMs } = this.#world;
+    const sent: Sent = { frame, message: recorder === null ? -1 : recordFrame(recorder, from, to, frame, nowMs) };
+    if (sent.message >= 0) link.onTheWay.add(sent.message);
+    if (this.isCut(from, to) || link.held[direction].length > 0) link.held[direction].push(sent);
+    else this.#deliver(link, direction, sent);
   }
 
-  #deliver(link: Link, direction: 0 | 1, frame: Uint8Array): void {
+  #deliver(link: Link, direction: 0 | 1, { frame, message }: Sent): void {
     const target = direction === 0 ? link.b : link.a;
     const slowMs = this.#slowMs.size === 0 ? 0 : (this.#slowMs.get(link.a.transport.sid) ?? 0) + (this.#slowMs.get(link.b.transport.sid) ?? 0);
     const arrivalMs = Math.max(this.#world.nowMs + this.#latency() + slowMs, link.lastArrivalMs[direction]);
     link.lastArrivalMs[direction] = arrivalMs;
     target.transport.process.schedule(arrivalMs - this.#world.nowMs, () => {
-      if (link.open) target.transport.handler?.frame(target.channel, frame);
+      if (!link.open) return;
+      if (link.onTheWay.delete(message)) this.#world.recorder?.arrived(message, this.#world.nowMs, false);
+      target.transport.handler?.frame(target.channel, frame);
     });
   }
 
@@ -150,6 +163,7 @@ export class Network {
     const closer = link.a.channel === channel ? link.a : link.b;
     const other = link.a.channel === channel ? link.b : link.a;
     link.open = false;
+    for (const message of link.onTheWay) this.#world.recorder?.arrived(message, this.#world.nowMs, true);
     this.#links.delete(link.a.channel);
     this.#links.delete(link.b.channel);
     closer.transport.closed(closer.channel);

@@ -3,9 +3,14 @@ export interface Recorder {
   lane(id: string, kind: LaneKind): void;
   /** An entry of the trace. */
   event(atMs: number, lane: string, name: string, fields: Readonly<Record<string, unknown>>): void;
-  /** `arrivesMs` null: it is lost. `frame`: decoded for hovering. */
-  message(from: string, to: string, type: string, sentMs: number, arrivesMs: number | null, fields: Readonly<Record<string, unknown>>): void;
-  /** Something that lasts: 'role' (down, looking, following, leading), 'epoch', 'disk' (write in flight, stalled, failing, full), 'session', 'task', 'checkpoint'. */
+  /**
+   * Something is sent; the number names it for `arrived`. `arrivesMs` null: what becomes of it is not known yet, and if nobody says `arrived`
+   * it is shown as on the way when the recording ends. `fields`: what hovering shows.
+   */
+  message(from: string, to: string, type: string, sentMs: number, arrivesMs: number | null, fields: Readonly<Record<string, unknown>>): number;
+  /** What became of a message, and when. */
+  arrived(message: number, atMs: number, lost: boolean): void;
+  /** Something that lasts: 'role' (down, looking, following, leading), 'epoch', 'disk' (write in flight, stalled, failing, full), 'session', 'task', 'checkpoint'. A second begin of a band ends the first. */
   begin(atMs: number, lane: string, band: string, label: string): void;
   end(atMs: number, lane: string, band: string): void;
   fault(id: string, kind: string, lanes: readonly string[], fromMs: number, toMs: number, label: string): void;

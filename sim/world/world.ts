@@ -3,6 +3,8 @@
  * goes. Two runs of the same seed must end on the same hash.
  */
 import { Prng } from '../../coord/base/prng.ts';
+import type { Recorder } from '../record/recorder.ts';
+import { recordTrace } from '../record/record-world.ts';
 import { EventQueue, type Scheduled } from './event-queue.ts';
 import { Marks } from './marks.ts';
 
@@ -37,6 +39,8 @@ export class World {
   readonly recent: TraceEntry[] = [];
   /** Set to see every entry. */
   onTrace: ((entry: TraceEntry) => void) | null = null;
+  /** Set before the run to keep what `sim open` draws; it changes nothing in the run. */
+  recorder: Recorder | null = null;
 
   constructor(seed: string) {
     this.seed = seed;
@@ -60,6 +64,7 @@ export class World {
     this.recent.push(entry);
     if (this.recent.length > 2 * KEPT_TRACE) this.recent.splice(0, KEPT_TRACE);
     this.onTrace?.(entry);
+    if (this.recorder !== null) recordTrace(this.recorder, this.#nowMs, who, what);
   }
 
   get traceHash(): string {
