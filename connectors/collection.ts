@@ -1,7 +1,8 @@
 /** The reference connectors: a bounded source over values in memory, and a sink that keeps what was committed. For tests and examples. */
 import type { Sink, SinkContext, SinkWriter } from '../orchestrator/api/sink.ts';
-import type { Json, RecordBatch, Source, SourceReader, SourceSplit } from '../orchestrator/api/source.ts';
+import type { Json, ReaderContext, RecordBatch, Source, SourceReader, SourceSplit } from '../orchestrator/api/source.ts';
 import { fromPosition } from './position.ts';
+import { Wait } from './wait.ts';
 
 export interface CollectionOptions<T> {
   /** Splits; value i is in lane i mod lanes. 1 without it. */
@@ -18,7 +19,7 @@ export function collectionSource<T>(values: readonly T[], options: CollectionOpt
     description: `collection(${values.length} values)`,
     boundedness: 'bounded',
     discoverSplits: async () => Array.from({ length: lanes }, (_, lane): SourceSplit => ({ id: `lane-${lane}`, spec: lane })),
-    createReader: () => new CollectionReader(values, lanes, options),
+    createReader: (context) => new CollectionReader(values, lanes, options, context),
   };
 }
 
@@ -26,9 +27,11 @@ class CollectionReader<T> implements SourceReader<T> {
   readonly #values: readonly T[];
   readonly #lanes: number;
   readonly #options: CollectionOptions<T>;
+  readonly #wait: Wait;
   readonly #open: { id: string; values: T[]; next: number }[] = [];
 
-  constructor(values: readonly T[], lanes: number, options: CollectionOptions<T>) {
+  constructor(values: readonly T[], lanes: number, options: CollectionOptions<T>, { timers }: ReaderContext) {
+    this.#wait = new Wait(timers);
     this.#values = values;
     this.#lanes = lanes;
     this.#options = options;
@@ -44,7 +47,7 @@ class CollectionReader<T> implements SourceReader<T> {
   async poll(waitMs: number): Promise<RecordBatch<T> | null> {
     const lane = this.#open.shift();
     if (lane === undefined) {
-      await new Promise((resolve) => setTimeout(resolve, waitMs));
+      await this.#wait.sleep(waitMs);
       return null;
     }
     const values = lane.values.slice(lane.next, lane.next + (this.#options.batchRecords ?? 100));
@@ -57,6 +60,7 @@ class CollectionReader<T> implements SourceReader<T> {
 
   async close(): Promise<void> {
     this.#open.length = 0;
+    this.#wait.wake();
   }
 }
 

@@ -3,8 +3,9 @@
  * it read before: the position of a lane is the index of its next record.
  */
 import { DreyError } from '../coord/base/errors.ts';
+import type { Clock } from '../coord/base/ports.ts';
 import { Prng } from '../coord/base/prng.ts';
-import type { Json, RecordBatch, Source, SourceReader, SourceSplit } from '../orchestrator/api/source.ts';
+import type { Json, ReaderContext, RecordBatch, Source, SourceReader, SourceSplit } from '../orchestrator/api/source.ts';
 import { fromPosition } from './position.ts';
 import { Wait } from './wait.ts';
 
@@ -44,35 +45,38 @@ export function datagenSource<T>(options: DatagenOptions<T>): Source<T> {
     description: `datagen(${lanes} ${lanes === 1 ? 'lane' : 'lanes'})`,
     boundedness: count === undefined ? 'unbounded' : 'bounded',
     discoverSplits: async () => Array.from({ length: lanes }, (_, lane): SourceSplit => ({ id: `lane-${lane}`, spec: lane })),
-    createReader: () => new DatagenReader(options),
+    createReader: (context) => new DatagenReader(options, context),
   };
 }
 
 class DatagenReader<T> implements SourceReader<T> {
   readonly #options: DatagenOptions<T>;
   readonly #lanes: Lane[] = [];
-  readonly #wait = new Wait();
+  readonly #clock: Clock;
+  readonly #wait: Wait;
   #turn = 0;
   #closed = false;
 
-  constructor(options: DatagenOptions<T>) {
+  constructor(options: DatagenOptions<T>, { clock, timers }: ReaderContext) {
+    this.#clock = clock;
+    this.#wait = new Wait(timers);
     this.#options = options;
   }
 
   async addSplits(splits: readonly { split: SourceSplit; position: Json | undefined }[]): Promise<void> {
     for (const { split, position } of splits) {
       const next = position === undefined ? 0 : fromPosition(position, split.id).offset;
-      this.#lanes.push({ id: split.id, number: split.spec as number, next, anchorIndex: next, anchorMs: performance.now() });
+      this.#lanes.push({ id: split.id, number: split.spec as number, next, anchorIndex: next, anchorMs: this.#clock.monotonicMs() });
     }
     this.#wait.wake();
   }
 
   async poll(waitMs: number): Promise<RecordBatch<T> | null> {
-    const deadlineMs = performance.now() + waitMs;
+    const deadlineMs = this.#clock.monotonicMs() + waitMs;
     for (;;) {
       const batch = this.#next();
       if (batch !== null) return batch;
-      const nowMs = performance.now();
+      const nowMs = this.#clock.monotonicMs();
       if (this.#closed || nowMs >= deadlineMs) return null;
       await this.#wait.sleep(Math.max(1, Math.min(deadlineMs - nowMs, this.#untilDueMs(nowMs))));
     }
@@ -113,7 +117,7 @@ class DatagenReader<T> implements SourceReader<T> {
   #dueRecords(lane: Lane): number {
     const rate = this.#options.recordsPerSecond;
     if (rate === undefined) return BATCH_RECORDS_MAX;
-    const nowMs = performance.now();
+    const nowMs = this.#clock.monotonicMs();
     const behind = lane.anchorIndex + ((nowMs - lane.anchorMs) * rate) / 1000 - lane.next;
     if (behind > Math.max(1, (CATCH_UP_MS * rate) / 1000)) {
       lane.anchorIndex = lane.next;

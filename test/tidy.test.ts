@@ -22,7 +22,7 @@ const files = ['coord', 'orchestrator', 'connectors', 'sim'].flatMap(sources).co
 const rooms = [
   'coord/base', 'coord/zab', 'coord/tree', 'coord/wire', 'coord/server', 'coord/config', 'coord/storage', 'coord/runtime', 'coord/adapters', 'coord/client', 'coord/cli',
   'orchestrator/api', 'orchestrator/graph', 'orchestrator/rpc', 'orchestrator/jobmaster', 'orchestrator/task', 'orchestrator/operators', 'orchestrator/state', 'orchestrator/storage',
-  'orchestrator/exchange', 'orchestrator/ha', 'orchestrator/submit', 'orchestrator/runtime', 'orchestrator/cli', 'orchestrator/cluster', 'orchestrator/examples', 'connectors', 'sim', 'drey.ts',
+  'orchestrator/exchange', 'orchestrator/ha', 'orchestrator/submit', 'orchestrator/runtime', 'orchestrator/adapters', 'orchestrator/cli', 'orchestrator/cluster', 'orchestrator/examples', 'connectors', 'sim', 'drey.ts',
 ];
 function roomOf(file: string): string {
   const room = rooms.filter((r) => file === r || file.startsWith(`${r}/`)).sort((a, b) => b.length - a.length)[0];
@@ -48,7 +48,7 @@ const allowed: Record<string, string[]> = {
   'orchestrator/api': ['orchestrator/graph', 'orchestrator/operators'],
   'orchestrator/rpc': ['orchestrator/api'],
   'orchestrator/jobmaster': ['orchestrator/api', 'orchestrator/graph', 'orchestrator/rpc'],
-  'orchestrator/task': ['orchestrator/api', 'orchestrator/graph', 'orchestrator/rpc', 'orchestrator/operators', 'orchestrator/state', 'orchestrator/storage', 'orchestrator/exchange', 'orchestrator/submit'],
+  'orchestrator/task': ['orchestrator/api', 'orchestrator/graph', 'orchestrator/rpc', 'orchestrator/operators', 'orchestrator/state', 'orchestrator/storage', 'orchestrator/exchange'],
   'orchestrator/operators': ['orchestrator/api', 'orchestrator/graph', 'orchestrator/state', 'orchestrator/task'],
   'orchestrator/state': ['orchestrator/api', 'orchestrator/graph', 'orchestrator/rpc'],
   'orchestrator/storage': [],
@@ -56,8 +56,9 @@ const allowed: Record<string, string[]> = {
   'orchestrator/ha': ['coord/client', 'orchestrator/api', 'orchestrator/graph', 'orchestrator/rpc', 'orchestrator/jobmaster', 'orchestrator/storage'],
   'orchestrator/submit': ['coord/client', 'orchestrator/jobmaster', 'orchestrator/ha', 'orchestrator/storage', 'orchestrator/api', 'orchestrator/graph', 'connectors'],
   'orchestrator/runtime': ['coord/client', 'orchestrator/api', 'orchestrator/graph', 'orchestrator/rpc', 'orchestrator/jobmaster', 'orchestrator/task', 'orchestrator/operators', 'orchestrator/state', 'orchestrator/storage', 'orchestrator/exchange', 'orchestrator/ha', 'orchestrator/submit'],
-  'orchestrator/cli': ['coord/client', 'orchestrator/cluster', 'connectors', 'orchestrator/api', 'orchestrator/graph', 'orchestrator/rpc', 'orchestrator/jobmaster', 'orchestrator/storage', 'orchestrator/ha', 'orchestrator/submit', 'orchestrator/runtime'],
-  'orchestrator/cluster': ['coord/client', 'connectors', 'orchestrator/runtime', 'orchestrator/jobmaster', 'orchestrator/ha'],
+  'orchestrator/adapters': ['coord/adapters', 'coord/client', 'orchestrator/rpc', 'orchestrator/jobmaster', 'orchestrator/ha', 'orchestrator/storage', 'orchestrator/submit', 'orchestrator/runtime'],
+  'orchestrator/cli': ['coord/client', 'orchestrator/adapters', 'orchestrator/cluster', 'connectors', 'orchestrator/api', 'orchestrator/graph', 'orchestrator/rpc', 'orchestrator/jobmaster', 'orchestrator/storage', 'orchestrator/ha', 'orchestrator/submit', 'orchestrator/runtime'],
+  'orchestrator/cluster': ['coord/client', 'orchestrator/adapters', 'connectors', 'orchestrator/runtime', 'orchestrator/jobmaster', 'orchestrator/ha'],
   'orchestrator/examples': ['orchestrator/api', 'connectors'],
   connectors: ['orchestrator/api'],
   sim: [...coordCore, 'coord/server', 'coord/storage', 'coord/runtime', 'coord/client', 'orchestrator/jobmaster', 'orchestrator/graph', 'orchestrator/api', 'orchestrator/rpc', 'orchestrator/task'],

@@ -71,7 +71,7 @@ class FileReader implements SourceReader<Json> {
   readonly #options: FileSourceOptions<FileFormat>;
   readonly #context: ReaderContext;
   readonly #files: OpenFile[] = [];
-  readonly #wait = new Wait();
+  readonly #wait: Wait;
   readonly #lineBytesMax: number;
   #turn = 0;
   #closed = false;
@@ -79,6 +79,7 @@ class FileReader implements SourceReader<Json> {
   constructor(options: FileSourceOptions<FileFormat>, context: ReaderContext) {
     this.#options = options;
     this.#context = context;
+    this.#wait = new Wait(context.timers);
     this.#lineBytesMax = options.lineBytesMax ?? LINE_BYTES_MAX;
   }
 
@@ -92,7 +93,7 @@ class FileReader implements SourceReader<Json> {
   }
 
   async poll(waitMs: number): Promise<RecordBatch<Json> | null> {
-    const deadlineMs = performance.now() + waitMs;
+    const deadlineMs = this.#context.clock.monotonicMs() + waitMs;
     for (;;) {
       for (let i = 0; i < this.#files.length && !this.#closed; i++) {
         const at = (this.#turn + i) % this.#files.length;
@@ -103,7 +104,7 @@ class FileReader implements SourceReader<Json> {
         if (batch.ended) this.#files.splice(at, 1);
         return batch;
       }
-      const leftMs = deadlineMs - performance.now();
+      const leftMs = deadlineMs - this.#context.clock.monotonicMs();
       if (this.#closed || leftMs <= 0) return null;
       await this.#wait.sleep(this.#files.length === 0 ? leftMs : Math.min(leftMs, TAIL_INTERVAL_MS));
     }

@@ -18,7 +18,30 @@ export interface KafkaConnection {
   readonly clientId?: string;
   readonly ssl?: Exclude<KafkaConfig['ssl'], undefined>;
   readonly sasl?: Exclude<KafkaConfig['sasl'], undefined>;
+  /** What speaks to the brokers; kafkajs without it. The simulator's does not need any. */
+  readonly driver?: KafkaDriver;
 }
+
+export interface KafkaDriver {
+  openClient(connection: KafkaConnection): KafkaClient;
+  openProducer(connection: KafkaConnection): Promise<KafkaProducer>;
+}
+
+/** Requests to the brokers of one cluster. Every failure is a DreyError; after a retryable one call reset() before the next request. */
+export interface KafkaClient {
+  /** The partitions of a topic with the broker that leads each, -1 when none does. */
+  leaders(topic: string): Promise<Map<number, number>>;
+  /** The first offset, or the high watermark, of each partition. */
+  offsets(topic: string, leaders: ReadonlyMap<number, number>, which: 'earliest' | 'latest'): Promise<Map<number, number>>;
+  /** One fetch of several partitions from the broker that leads them, with committed transactions only. */
+  fetch(nodeId: number, topic: string, from: ReadonlyMap<number, number>, limits: FetchLimits): Promise<FetchedPartition[]>;
+  /** Drops all connections: a broker that was restarted, or moved, is found again from the brokers given at first. */
+  reset(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** An idempotent producer; as much of kafkajs's as the sink uses. */
+export type KafkaProducer = Pick<Producer, 'send' | 'disconnect'>;
 
 export interface AbortedTransaction {
   readonly producerId: bigint;
@@ -143,8 +166,11 @@ export async function decompress(codec: number, bytes: Buffer): Promise<Buffer> 
 
 // ---------------------------------------------------------------- reading
 
-/** Requests to the brokers of one cluster. Every failure is a DreyError; after a retryable one call reset() before the next request. */
-export class KafkaClient {
+export function openClient(connection: KafkaConnection): KafkaClient {
+  return connection.driver?.openClient(connection) ?? new KafkajsClient(connection);
+}
+
+class KafkajsClient implements KafkaClient {
   readonly #connection: KafkaConnection;
   #builder: ReturnType<Internals['connectionPoolBuilder']> | null = null;
   #brokers = new Map<number, Broker>();
@@ -155,7 +181,6 @@ export class KafkaClient {
     this.#connection = connection;
   }
 
-  /** The partitions of a topic with the broker that leads each, -1 when none does. */
   async leaders(topic: string): Promise<Map<number, number>> {
     return this.#asking(`metadata of topic ${topic}`, async () => {
       const { requests, apiKeys } = internals();
@@ -170,7 +195,6 @@ export class KafkaClient {
     });
   }
 
-  /** The first offset, or the high watermark, of each partition. */
   async offsets(topic: string, leaders: ReadonlyMap<number, number>, which: 'earliest' | 'latest'): Promise<Map<number, number>> {
     return this.#asking(`offsets of topic ${topic}`, async () => {
       const { requests, apiKeys } = internals();
@@ -191,7 +215,6 @@ export class KafkaClient {
     });
   }
 
-  /** One fetch of several partitions from the broker that leads them, with committed transactions only. */
   async fetch(nodeId: number, topic: string, from: ReadonlyMap<number, number>, limits: FetchLimits): Promise<FetchedPartition[]> {
     return this.#asking(`fetch of topic ${topic} from broker ${nodeId}`, async () => {
       const { requests, apiKeys } = internals();
@@ -219,7 +242,6 @@ export class KafkaClient {
     return new DreyError('KAFKA_REFUSED', `topic ${topic}: ${error.message} (${error.type})`, { retryable: error.retriable });
   }
 
-  /** Drops all connections: a broker that was restarted, or moved, is found again from the brokers given at first. */
   async reset(): Promise<void> {
     const gone = [...this.#brokers.values(), ...(this.#seed ? [this.#seed] : [])];
     this.#brokers = new Map();
@@ -343,7 +365,8 @@ function decodeFetchResponse(payload: Buffer): FetchAnswer {
 // ---------------------------------------------------------------- writing
 
 /** An idempotent producer with one request in flight: kafkajs's sequence numbers do not survive concurrent sends (tulios/kafkajs#598). */
-export async function openProducer(connection: KafkaConnection): Promise<Producer> {
+export async function openProducer(connection: KafkaConnection): Promise<KafkaProducer> {
+  if (connection.driver !== undefined) return connection.driver.openProducer(connection);
   const { kafkajs } = internals();
   const producer = kafka(connection).producer({
     idempotent: true,
@@ -358,12 +381,13 @@ export async function openProducer(connection: KafkaConnection): Promise<Produce
 
 /**
  * Chooses partitions as the Java client does: by murmur2 of the key, in turn without one. kafkajs would choose again at each retry, and
- * where a send to one of several brokers has failed, records without a key would then be lost or written twice.
+ * where a send to one of several brokers has failed, records without a key would then be lost or written twice. `first`: which partition the
+ * first record without a key goes to.
  */
-export function partitioner(topic: string, partitions: readonly number[]): (key: string | null) => number {
+export function partitioner(topic: string, partitions: readonly number[], first: number): (key: string | null) => number {
   const byKey = internals().kafkajs.Partitioners.DefaultPartitioner();
   const partitionMetadata = partitions.map((partitionId) => ({ partitionId, leader: 0, isr: [], replicas: [], partitionErrorCode: 0 }));
-  let turn = Math.floor(Math.random() * partitions.length);
+  let turn = first;
   return (key) => (key === null ? (partitions[turn++ % partitions.length] as number) : byKey({ topic, partitionMetadata, message: { key, value: null } }));
 }
 

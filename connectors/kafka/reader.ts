@@ -9,7 +9,8 @@ import { DreyError } from '../../coord/base/errors.ts';
 import type { Json, ReaderContext, RecordBatch, SourceReader, SourceSplit } from '../../orchestrator/api/source.ts';
 import { fromPosition, toPosition } from '../position.ts';
 import { Wait } from '../wait.ts';
-import { KafkaClient, type FetchedPartition, type KafkaConnection } from './client.ts';
+import type { FetchedPartition, KafkaClient, KafkaConnection } from './client.ts';
+import { openClient } from './client.ts';
 import { nextBatch, recordSet, type RawRecord, type RecordSet } from './record-batch.ts';
 
 /** What a split's spec holds. */
@@ -32,7 +33,7 @@ interface Partition {
   set: RecordSet | null;
   /** Nothing is left before `end`, although the last offset before it was never seen: compaction took it. */
   exhausted: boolean;
-  /** Since when it has been out of reach, by performance.now(); null when it is not. */
+  /** Since when it has been out of reach, by the worker's clock; null when it is not. */
   failingSinceMs: number | null;
   /** Being fetched now. */
   fetching: boolean;
@@ -54,7 +55,7 @@ export class KafkaReader<T> implements SourceReader<T> {
   readonly #unavailableMsMax: number;
   readonly #client: KafkaClient;
   readonly #partitions: Partition[] = [];
-  readonly #wait = new Wait();
+  readonly #wait: Wait;
   readonly #busyBrokers = new Set<number>();
   /** null when metadata must be asked for before the next fetch. */
   #leaders: ReadonlyMap<number, number> | null = null;
@@ -70,8 +71,9 @@ export class KafkaReader<T> implements SourceReader<T> {
     this.#topic = options.topic;
     this.#fromRecord = fromRecord;
     this.#context = context;
+    this.#wait = new Wait(context.timers);
     this.#unavailableMsMax = options.unavailableMsMax ?? UNAVAILABLE_MS_MAX;
-    this.#client = new KafkaClient(options);
+    this.#client = openClient(options);
   }
 
   async addSplits(splits: readonly { split: SourceSplit; position: Json | undefined }[]): Promise<void> {
@@ -86,12 +88,12 @@ export class KafkaReader<T> implements SourceReader<T> {
   }
 
   async poll(waitMs: number): Promise<RecordBatch<T> | null> {
-    const deadlineMs = performance.now() + waitMs;
+    const deadlineMs = this.#context.clock.monotonicMs() + waitMs;
     for (;;) {
       if (this.#closed) return null;
       if (this.#fatal !== null) throw this.#fatal;
       const batch = await this.#nextReady();
-      const nowMs = performance.now();
+      const nowMs = this.#context.clock.monotonicMs();
       this.#fetchIdle(nowMs);
       if (batch !== null) return batch;
       this.#assertReachable(nowMs);
@@ -251,7 +253,7 @@ export class KafkaReader<T> implements SourceReader<T> {
       this.#fatal ??= error instanceof DreyError ? error : new DreyError('KAFKA_FAILED', `kafka(${this.#topic}): ${(error as Error).message}`, { cause: error });
       return;
     }
-    const nowMs = performance.now();
+    const nowMs = this.#context.clock.monotonicMs();
     for (const partition of partitions) partition.failingSinceMs ??= nowMs;
     if (this.#failures === 0) this.#context.log(`kafka(${this.#topic}): ${error.message}; trying again`);
     this.#leaders = null;

@@ -3,11 +3,12 @@
  * was written after the last complete checkpoint is written again when the task restarts. The producer is idempotent, so its own retries do
  * not repeat records; a restarted task's do.
  */
-import type { Message, Producer } from 'kafkajs';
+import type { Message } from 'kafkajs';
 import { DreyError } from '../../coord/base/errors.ts';
+import type { Clock, Timers } from '../../coord/base/ports.ts';
 import type { Json } from '../../orchestrator/api/source.ts';
-import type { Sink, SinkWriter } from '../../orchestrator/api/sink.ts';
-import { KafkaClient, openProducer, partitioner, type KafkaConnection } from './client.ts';
+import type { Sink, SinkContext, SinkWriter } from '../../orchestrator/api/sink.ts';
+import { openClient, openProducer, partitioner, type KafkaConnection, type KafkaProducer } from './client.ts';
 import { encodeValue, type KafkaFormat } from './format.ts';
 
 export interface KafkaSinkOptions<T> extends KafkaConnection {
@@ -40,8 +41,8 @@ export function kafkaSink<T>(options: KafkaSinkOptions<T>): Sink<T> {
   return {
     description: `kafka(${topic})`,
     guarantee: 'at-least-once',
-    createWriter: async () => {
-      const client = new KafkaClient(options);
+    createWriter: async (context) => {
+      const client = openClient(options);
       let partitions: number[];
       try {
         partitions = [...(await client.leaders(topic)).keys()];
@@ -49,7 +50,7 @@ export function kafkaSink<T>(options: KafkaSinkOptions<T>): Sink<T> {
         await client.close();
       }
       try {
-        return new KafkaWriter<T>(options, partitioner(topic, partitions), await openProducer(options));
+        return new KafkaWriter<T>(options, partitioner(topic, partitions, context.subtask), await openProducer(options), context);
       } catch (error) {
         throw sendError(topic, error);
       }
@@ -65,7 +66,9 @@ interface Queued {
 class KafkaWriter<T> implements SinkWriter<T> {
   readonly #options: KafkaSinkOptions<T>;
   readonly #partitionOf: (key: string | null) => number;
-  readonly #producer: Producer;
+  readonly #producer: KafkaProducer;
+  readonly #clock: Clock;
+  readonly #timers: Timers;
   #queue: Queued[] = [];
   #queuedBytes = 0;
   /** Runs while there is something to send. */
@@ -74,7 +77,9 @@ class KafkaWriter<T> implements SinkWriter<T> {
   #sending: Promise<void> = Promise.resolve();
   #failure: DreyError | null = null;
 
-  constructor(options: KafkaSinkOptions<T>, partitionOf: (key: string | null) => number, producer: Producer) {
+  constructor(options: KafkaSinkOptions<T>, partitionOf: (key: string | null) => number, producer: KafkaProducer, { clock, timers }: SinkContext) {
+    this.#clock = clock;
+    this.#timers = timers;
     this.#options = options;
     this.#partitionOf = partitionOf;
     this.#producer = producer;
@@ -114,7 +119,13 @@ class KafkaWriter<T> implements SinkWriter<T> {
   /** The send in flight is over; right after the pump's start, it has begun. */
   async #room(): Promise<void> {
     await this.#sending;
-    await new Promise((resolve) => setImmediate(resolve));
+    await this.#turn();
+  }
+
+  #turn(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#timers.endOfTurn(resolve);
+    });
   }
 
   #startPump(): void {
@@ -124,7 +135,7 @@ class KafkaWriter<T> implements SinkWriter<T> {
   /** One send after the other, each with what has queued up meanwhile. */
   async #sendAll(): Promise<void> {
     // A turn later, so that the values of one write go out together.
-    await new Promise((resolve) => setImmediate(resolve));
+    await this.#turn();
     while (this.#queue.length > 0 && this.#failure === null) {
       this.#sending = this.#send(this.#take());
       await this.#sending;
@@ -143,12 +154,14 @@ class KafkaWriter<T> implements SinkWriter<T> {
         await this.#producer.send({ topic: this.#options.topic, acks: -1, messages });
         return;
       } catch (error) {
-        const nowMs = performance.now();
+        const nowMs = this.#clock.monotonicMs();
         failingSinceMs ??= nowMs;
         const failure = sendError(this.#options.topic, error);
         const again = failure.retryable && !isLostProducer(error) && nowMs - failingSinceMs < UNAVAILABLE_MS_MAX;
         if (!again) this.#failure ??= failure;
-        else await new Promise((resolve) => setTimeout(resolve, backoffMs));
+        else await new Promise<void>((resolve) => {
+          this.#timers.after(backoffMs, resolve);
+        });
       }
     }
   }

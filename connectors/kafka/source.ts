@@ -7,7 +7,7 @@
  */
 import { DreyError } from '../../coord/base/errors.ts';
 import type { Source, SourceReader, SourceSplit } from '../../orchestrator/api/source.ts';
-import { KafkaClient, type KafkaConnection } from './client.ts';
+import { openClient, type KafkaConnection } from './client.ts';
 import { decodeValue, toRecord, type KafkaFormat, type KafkaRecord, type KafkaValues } from './format.ts';
 import { KafkaReader, type FromRecord, type KafkaSplit } from './reader.ts';
 
@@ -50,7 +50,7 @@ function makeSource<T>(options: KafkaSourceOptions<KafkaFormat>, fromRecord: Fro
 
 async function discoverPartitions(options: KafkaSourceOptions<KafkaFormat>, known: ReadonlySet<string>): Promise<SourceSplit[]> {
   const { topic } = options;
-  const client = new KafkaClient(options);
+  const client = openClient(options);
   try {
     const leaders = await client.leaders(topic);
     const needed = options.bounded || (options.startFrom === 'latest' && known.size === 0);

@@ -10,6 +10,7 @@
  *     name: what was prepared for a later one is named by none.
  *  4. Committables of a checkpoint that is aborted while the task lives on are still due: the task adds them to its next checkpoint.
  */
+import type { Clock, Timers } from '../../coord/base/ports.ts';
 import type { Json } from './source.ts';
 
 export type DeliveryGuarantee = 'exactly-once' | 'at-least-once';
@@ -34,6 +35,9 @@ export interface SinkContext {
   /** The checkpoint this attempt was restored from; 0 for none. */
   readonly restoredCheckpointId: number;
   readonly log: (message: string) => void;
+  /** Of the worker. Who takes time from here can be simulated. */
+  readonly clock: Clock;
+  readonly timers: Timers;
 }
 
 export interface Sink<T> {

@@ -2,6 +2,7 @@
  * What a connector's source implements: the enumerator's half runs in the job master (discoverSplits), the reader's half in a task.
  * Words and roles as in Flink's FLIP-27 (split, enumerator, source reader). Positions live in checkpoints and nowhere else.
  */
+import type { Clock, Timers } from '../../coord/base/ports.ts';
 
 /** Something JSON can carry unchanged. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
@@ -47,6 +48,9 @@ export interface ReaderContext {
   readonly subtask: number;
   readonly parallelism: number;
   readonly log: (message: string) => void;
+  /** Of the worker. Who takes time from here can be simulated. */
+  readonly clock: Clock;
+  readonly timers: Timers;
 }
 
 export interface Source<T> {

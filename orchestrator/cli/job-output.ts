@@ -1,6 +1,6 @@
 /** Jobs as text for a terminal. */
 import type { JobSummary, JobView } from '../jobmaster/views.ts';
-import type { OverviewView } from '../runtime/job-manager-http.ts';
+import type { OverviewView } from '../adapters/job-manager-http.ts';
 
 export function printJobs(jobs: readonly JobSummary[]): void {
   if (jobs.length === 0) {

@@ -13,7 +13,7 @@ import { isTerminal } from '../jobmaster/records.ts';
 import type { JobSummary, JobView } from '../jobmaster/views.ts';
 import { summarize, viewFromRecord } from '../jobmaster/views.ts';
 import { prepareJob, submitJob } from '../runtime/submit-job.ts';
-import type { OverviewView } from '../runtime/job-manager-http.ts';
+import type { OverviewView } from '../adapters/job-manager-http.ts';
 import { printJob, printJobs, printLackOfSlots } from './job-output.ts';
 import { connectForCommand, coordHelp, DEFAULT_COORD, defaultStorage, storageHelp, storageUrl, wholeNumber } from './options.ts';
 

@@ -5,7 +5,8 @@ import { nanoid } from 'nanoid';
 import { connect } from '../../coord/client/index.ts';
 import { AssertionFailed } from '../../coord/base/assert.ts';
 import { DreyError } from '../../coord/base/errors.ts';
-import { serveJobManager } from '../runtime/job-manager-http.ts';
+import { systemPorts } from '../adapters/system-ports.ts';
+import { serveJobManager } from '../adapters/job-manager-http.ts';
 import { JobManager } from '../runtime/job-manager.ts';
 import { openStorage } from '../storage/storage.ts';
 import { coordHelp, DEFAULT_COORD, defaultStorage, storageHelp, storageUrl, wholeNumber } from './options.ts';
@@ -85,7 +86,7 @@ async function run(options: Options): Promise<void> {
   process.on('uncaughtException', stray);
   process.on('unhandledRejection', stray);
 
-  manager = new JobManager({ coord, masterId, address, storageUrl: options.storage, log, onEnded: (error) => void end(`cannot go on: ${error.message}`, 1) });
+  manager = new JobManager({ ports: systemPorts, coord, masterId, address, storageUrl: options.storage, log, onEnded: (error) => void end(`cannot go on: ${error.message}`, 1) });
   await manager.start();
   log(`job manager ${masterId} ready at ${address}`);
 }

@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { AssertionFailed } from '../../coord/base/assert.ts';
 import { connect } from '../../coord/client/index.ts';
+import { systemPorts } from '../adapters/system-ports.ts';
 import { startTaskManager } from '../runtime/task-manager-process.ts';
 import { openStorage } from '../storage/storage.ts';
 import { coordHelp, DEFAULT_COORD, defaultStorage, storageHelp, storageUrl, wholeNumber } from './options.ts';
@@ -41,7 +42,7 @@ async function run({ coord, storage, slots, host, port, sessionTimeout }: Option
   log(`task manager connecting to ${coord}`);
   // A server that is not up yet is waited for: processes of a cluster start in any order.
   const client = await connect(coord, { sessionTimeoutMs: sessionTimeout, connectTimeoutMs: 0, renew: true });
-  const taskManager = await startTaskManager({ coord: client, storageUrl: storage, slots, host, port, log, onUnregistered: () => process.exit(1) });
+  const taskManager = await startTaskManager({ ports: systemPorts, coord: client, storageUrl: storage, slots, host, port, pid: process.pid, log, onUnregistered: () => process.exit(1) });
   log(`task manager ${taskManager.id} ready at ${taskManager.address}, ${slots} slots`);
 
   let ending = false;

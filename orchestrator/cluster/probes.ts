@@ -1,6 +1,6 @@
 /** Looks at a running cluster from outside: four-letter words of the servers, HTTP of the job managers. What does not answer is null. */
 import { createConnection } from 'node:net';
-import type { OverviewView } from '../runtime/job-manager-http.ts';
+import type { OverviewView } from '../adapters/job-manager-http.ts';
 import type { JobSummary, JobView, TaskManagerView } from '../jobmaster/views.ts';
 
 const TIMEOUT_MS = 2000;

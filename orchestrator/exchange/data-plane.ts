@@ -1,5 +1,5 @@
 /**
- * The channels between tasks. Within one task manager an element is handed over by a call; to another task manager it goes over a WebSocket,
+ * The channels between tasks. Within one task manager an element is handed over by a call; to another task manager it goes over a connection,
  * one for each direction between two task managers, on which all channels between them are multiplexed. Credits keep one slow channel
  * from filling it.
  *
@@ -7,8 +7,8 @@
  * accepting side sends credit. A channel that is opened before its receiver is deployed waits; it has no credit until then.
  * A connection is never resumed: when it breaks, each channel on it is broken, which fails the tasks at both ends.
  */
-import { WebSocket } from 'ws';
 import type { ExecutionId, TaskLocation } from '../rpc/messages.ts';
+import type { Socket, SocketHandler, Sockets } from '../rpc/sockets.ts';
 import { decode, encode } from '../rpc/value-codec.ts';
 import type { InputChannel } from '../task/environment.ts';
 import type { StreamElement } from '../task/stream-element.ts';
@@ -46,10 +46,11 @@ export class DataPlane {
   readonly #pending = new Map<ExecutionId, Set<PendingOpen>>();
   /** By task manager and address: connections that this side dialled. */
   readonly #dialled = new Map<string, OutgoingConnection>();
-  readonly #accepted = new Set<WebSocket>();
+  readonly #sockets: Sockets;
 
-  constructor(taskManagerId: string) {
+  constructor(taskManagerId: string, sockets: Sockets) {
     this.#taskManagerId = taskManagerId;
+    this.#sockets = sockets;
   }
 
   addOwner(owner: InputOwner): void {
@@ -71,25 +72,23 @@ export class DataPlane {
     const peer = `${to.taskManagerId}@${to.address}`;
     let connection = this.#dialled.get(peer);
     if (connection === undefined) {
-      connection = new OutgoingConnection(to, () => this.#dialled.delete(peer));
+      connection = new OutgoingConnection(this.#sockets, to, () => this.#dialled.delete(peer));
       this.#dialled.set(peer, connection);
     }
     connection.open(from, to.executionId, channel, onBroken);
   }
 
   /** A connection to /data from another task manager. */
-  accept(socket: WebSocket): void {
-    this.#accepted.add(socket);
+  accept(socket: Socket): SocketHandler {
     const inputs = new Map<number, InputChannel>();
     const withdrawals = new Map<number, () => void>();
     const end = (reason: string): void => {
-      this.#accepted.delete(socket);
       for (const withdraw of withdrawals.values()) withdraw();
       for (const input of inputs.values()) input.broken(reason);
       withdrawals.clear();
       inputs.clear();
     };
-    onFrames(socket, (frame) => {
+    const onFrame = (frame: Frame): void => {
       switch (frame[0]) {
         case FrameKind.hello:
           if (frame[1] !== this.#taskManagerId) socket.close(4001, `this is task manager ${this.#taskManagerId}`);
@@ -125,13 +124,13 @@ export class DataPlane {
         default:
           socket.close(1002, 'unexpected frame');
       }
-    });
-    socket.on('close', (code, reason) => end(`connection closed (${code}${reason.length > 0 ? ` ${reason.toString()}` : ''})`));
+    };
+    return { frame: (bytes) => readFrame(socket, bytes, onFrame), closed: ({ reason }) => end(reason) };
   }
 
+  /** Breaks what this side dialled. */
   close(): void {
     for (const connection of this.#dialled.values()) connection.terminate();
-    for (const socket of this.#accepted) socket.terminate();
   }
 
   #openLocal(from: ExecutionId, to: ExecutionId, channel: OutputChannel): void {
@@ -178,32 +177,29 @@ export class DataPlane {
 }
 
 class OutgoingConnection {
-  readonly #socket: WebSocket;
+  readonly #socket: Socket;
   readonly #channels = new Map<number, { channel: OutputChannel; onBroken: (reason: string) => void }>();
   #next = 0;
-  #queued: Frame[] | null = [];
+  /** What was sent before the connection was open. */
+  #queued: Frame[] | null;
 
-  constructor(to: TaskLocation, onGone: () => void) {
-    this.#socket = new WebSocket(`ws://${to.address}/data`, { perMessageDeflate: false, maxPayload: FRAME_BYTES_MAX });
-    this.#queued?.push([FrameKind.hello, to.taskManagerId]);
-    let problem = '';
-    this.#socket.on('open', () => {
-      const queued = this.#queued ?? [];
-      this.#queued = null;
-      for (const frame of queued) sendFrame(this.#socket, frame);
-    });
-    this.#socket.on('error', (error) => {
-      problem = error.message;
-    });
-    this.#socket.on('close', (code, reason) => {
-      onGone();
-      const why = problem || `connection closed (${code}${reason.length > 0 ? ` ${reason.toString()}` : ''})`;
-      const channels = [...this.#channels.values()];
-      this.#channels.clear();
-      for (const { onBroken } of channels) onBroken(why);
-    });
-    onFrames(this.#socket, (frame) => {
-      if (frame[0] === FrameKind.credit) this.#channels.get(frame[1])?.channel.onCredit(frame[2]);
+  constructor(sockets: Sockets, to: TaskLocation, onGone: () => void) {
+    this.#queued = [[FrameKind.hello, to.taskManagerId]];
+    this.#socket = sockets.dial({ address: to.address, path: '/data', frameBytesMax: FRAME_BYTES_MAX }, {
+      opened: () => {
+        const queued = this.#queued ?? [];
+        this.#queued = null;
+        for (const frame of queued) this.#send(frame);
+      },
+      frame: (bytes) => readFrame(this.#socket, bytes, (frame) => {
+        if (frame[0] === FrameKind.credit) this.#channels.get(frame[1])?.channel.onCredit(frame[2]);
+      }),
+      closed: ({ reason }) => {
+        onGone();
+        const channels = [...this.#channels.values()];
+        this.#channels.clear();
+        for (const { onBroken } of channels) onBroken(reason);
+      },
     });
   }
 
@@ -230,21 +226,17 @@ class OutgoingConnection {
   }
 }
 
-function sendFrame(socket: WebSocket, frame: Frame): void {
-  if (socket.readyState === WebSocket.OPEN) socket.send(encode(frame));
+function sendFrame(socket: Socket, frame: Frame): void {
+  socket.send(encode(frame));
 }
 
-function onFrames(socket: WebSocket, onFrame: (frame: Frame) => void): void {
-  socket.binaryType = 'nodebuffer';
-  socket.on('message', (data) => {
-    let frame: unknown;
-    try {
-      frame = decode(data as Buffer);
-    } catch {
-      frame = null;
-    }
-    if (Array.isArray(frame)) onFrame(frame as Frame);
-    else socket.close(1002, 'not a frame');
-  });
-  socket.on('error', () => undefined);
+function readFrame(socket: Socket, bytes: Uint8Array, onFrame: (frame: Frame) => void): void {
+  let frame: unknown;
+  try {
+    frame = decode(bytes);
+  } catch {
+    frame = null;
+  }
+  if (Array.isArray(frame)) onFrame(frame as Frame);
+  else socket.close(1002, 'not a frame');
 }

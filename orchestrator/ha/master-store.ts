@@ -5,7 +5,7 @@
  *   newer master's grant no write of an older one takes place. A write whose outcome a lost connection hid is repeated (it puts the same
  *   value, and the check makes it harmless), and is abandoned only when the check fails. Writes about one job are carried out in order.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
+import type { Timers } from '../../coord/base/ports.ts';
 import type { CoordClient, Op } from '../../coord/client/index.ts';
 import { isCoordError } from '../../coord/client/index.ts';
 import { DreyError } from '../../coord/base/errors.ts';
@@ -27,11 +27,13 @@ export class MasterStore {
   readonly epoch: number;
   readonly #coord: CoordClient;
   readonly #guard: Op;
+  readonly #timers: Timers;
   readonly #over: () => boolean;
   readonly #tails = new Map<string, Promise<unknown>>();
 
-  private constructor(coord: CoordClient, epoch: number, version: number, over: () => boolean) {
+  private constructor(coord: CoordClient, timers: Timers, epoch: number, version: number, over: () => boolean) {
     this.#coord = coord;
+    this.#timers = timers;
     this.epoch = epoch;
     this.#guard = { type: 'check', path: EPOCH_PATH, version };
     this.#over = over;
@@ -41,11 +43,11 @@ export class MasterStore {
    * Takes the epoch. `leadershipPath` is the candidate's znode: the multi fails if it is gone. `over`: whether this leadership has ended, so
    * that nothing is repeated for it. Throws Fenced.
    */
-  static async grant(coord: CoordClient, epoch: number, leadershipPath: string, over: () => boolean): Promise<MasterStore> {
-    const results = await repeated(coord, [{ type: 'check', path: leadershipPath }, { type: 'setData', path: EPOCH_PATH, data: String(epoch) }], epoch, over);
+  static async grant(coord: CoordClient, timers: Timers, epoch: number, leadershipPath: string, over: () => boolean): Promise<MasterStore> {
+    const results = await repeated(coord, timers, [{ type: 'check', path: leadershipPath }, { type: 'setData', path: EPOCH_PATH, data: String(epoch) }], epoch, over);
     const raised = results[1];
     if (raised?.type !== 'setData') throw new Fenced(epoch);
-    return new MasterStore(coord, epoch, raised.stat.version, over);
+    return new MasterStore(coord, timers, epoch, raised.stat.version, over);
   }
 
   /** These throw Fenced, or what storage threw. */
@@ -63,7 +65,7 @@ export class MasterStore {
   }
 
   async #put(path: string, data: Uint8Array | string): Promise<void> {
-    await repeated(this.#coord, [this.#guard, { type: 'setData', path, data }], this.epoch, this.#over);
+    await repeated(this.#coord, this.#timers, [this.#guard, { type: 'setData', path, data }], this.epoch, this.#over);
   }
 
   #inOrder(jobId: string, write: () => Promise<void>): Promise<void> {
@@ -73,7 +75,7 @@ export class MasterStore {
   }
 }
 
-async function repeated(coord: CoordClient, ops: readonly Op[], epoch: number, over: () => boolean): Promise<Awaited<ReturnType<CoordClient['multi']>>> {
+async function repeated(coord: CoordClient, timers: Timers, ops: readonly Op[], epoch: number, over: () => boolean): Promise<Awaited<ReturnType<CoordClient['multi']>>> {
   for (;;) {
     if (over()) throw new Fenced(epoch);
     try {
@@ -82,6 +84,8 @@ async function repeated(coord: CoordClient, ops: readonly Op[], epoch: number, o
       if (isCoordError(error, 'BADVERSION', 'NONODE', 'SESSIONEXPIRED', 'CLOSED')) throw new Fenced(epoch);
       if (!isCoordError(error) || !error.retryable) throw error;
     }
-    await sleep(RETRY_MS);
+    await new Promise<void>((resolve) => {
+      timers.after(RETRY_MS, resolve);
+    });
   }
 }

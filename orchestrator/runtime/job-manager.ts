@@ -4,16 +4,20 @@
  * Invariants: at most one term at a time; when leadership is lost (also: when it may be, by this process's own clock) the term ends at once, and
  *   the process stands again; workers go on meanwhile.
  */
+import type { TimerHandle } from '../../coord/base/ports.ts';
 import { LeaderElection } from '../../coord/client/index.ts';
 import type { CoordClient, Leadership } from '../../coord/client/index.ts';
 import type { LeaderData } from '../ha/layout.ts';
 import { encodeJson, LEADER_PATH } from '../ha/layout.ts';
 import { ensureLayout } from '../ha/job-store.ts';
 import { MasterTerm } from './master-term.ts';
+import type { RuntimePorts } from './ports.ts';
 
 const STAND_AGAIN_MS = 500;
+const GUID_LENGTH = 21;
 
 export interface JobManagerOptions {
+  readonly ports: RuntimePorts;
   /** With `renew`, so that the process goes on under a new session when one has expired. Stays the caller's to close. */
   readonly coord: CoordClient;
   readonly masterId: string;
@@ -33,7 +37,7 @@ export class JobManager {
   readonly #options: JobManagerOptions;
   #election: LeaderElection | null = null;
   #term: MasterTerm | null = null;
-  #standAgain: NodeJS.Timeout | null = null;
+  #standAgain: TimerHandle | null = null;
   #closed = false;
 
   constructor(options: JobManagerOptions) {
@@ -56,7 +60,7 @@ export class JobManager {
   /** Gives leadership up at once. */
   async close(): Promise<void> {
     this.#closed = true;
-    if (this.#standAgain !== null) clearTimeout(this.#standAgain);
+    this.#standAgain?.cancel();
     this.#endTerm();
     await this.#election?.close();
   }
@@ -67,6 +71,7 @@ export class JobManager {
     const data: LeaderData = { masterId: this.masterId, address: this.address, storageUrl: this.#options.storageUrl };
     const election = new LeaderElection(this.coord, LEADER_PATH, {
       data: encodeJson(data),
+      guid: () => this.#options.ports.id(GUID_LENGTH),
       onElected: (leadership) => this.#onElected(leadership),
       onLost: (reason) => {
         log(`leadership lost (${reason}); standing by`);
@@ -87,7 +92,7 @@ export class JobManager {
     const { log } = this.#options;
     log(`leads, epoch ${leadership.epoch}`);
     const term = new MasterTerm({
-      coord: this.coord, leadership, masterId: this.masterId, log,
+      ports: this.#options.ports, coord: this.coord, leadership, masterId: this.masterId, log,
       onOver: (error) => {
         log(`gives up leadership: ${error.message}`);
         if (this.#term === term) void this.#resign();
@@ -101,7 +106,7 @@ export class JobManager {
   async #resign(): Promise<void> {
     this.#endTerm();
     await this.#election?.close();
-    if (!this.#closed) this.#standAgain = setTimeout(() => this.#stand(), STAND_AGAIN_MS);
+    if (!this.#closed) this.#standAgain = this.#options.ports.timers.after(STAND_AGAIN_MS, () => this.#stand());
   }
 
   #endTerm(): void {

@@ -9,6 +9,7 @@ import { isCoordError } from '../../coord/client/index.ts';
 import type { CoordClient, Leadership } from '../../coord/client/index.ts';
 import { AssertionFailed, assertNever } from '../../coord/base/assert.ts';
 import { DreyError } from '../../coord/base/errors.ts';
+import type { TimerHandle } from '../../coord/base/ports.ts';
 import { listJobIds, listTaskManagers, readRequest, recoverJob } from '../ha/job-store.ts';
 import { Fenced, MasterStore } from '../ha/master-store.ts';
 import type { MasterEffect, MasterEvent } from '../jobmaster/effects.ts';
@@ -17,7 +18,7 @@ import type { RecoveredJob } from '../jobmaster/records.ts';
 import type { WorkerMessage } from '../rpc/messages.ts';
 import { checkpointPrefix } from '../storage/paths.ts';
 import type { Storage } from '../storage/storage.ts';
-import { openStorage } from '../storage/storage.ts';
+import type { RuntimePorts } from './ports.ts';
 import { Refresher } from './refresher.ts';
 import { SplitDiscovery } from './split-discovery.ts';
 import { TaskManagerLink } from './task-manager-link.ts';
@@ -29,6 +30,7 @@ const QUIET = new Set(['checkpoint triggered']);
 const TIMER_MS_MAX = 2 ** 31 - 1;
 
 export interface MasterTermOptions {
+  readonly ports: RuntimePorts;
   readonly coord: CoordClient;
   readonly leadership: Leadership;
   readonly masterId: string;
@@ -41,15 +43,16 @@ export class MasterTerm {
   readonly epoch: number;
   readonly master: JobMaster;
   readonly #options: MasterTermOptions;
+  readonly #ports: RuntimePorts;
   readonly #coord: CoordClient;
   readonly #links = new Map<string, TaskManagerLink>();
   readonly #refreshers: Refresher[] = [];
   readonly #jobs = new Map<string, RecoveredJob | null>();
   readonly #storages = new Map<string, Storage>();
-  readonly #discovery = new SplitDiscovery();
+  readonly #discovery: SplitDiscovery;
   readonly #logWaiters = new Map<number, (lines: readonly string[]) => void>();
   #store: MasterStore | null = null;
-  #timer: NodeJS.Timeout | null = null;
+  #timer: TimerHandle | null = null;
   #over = false;
   #draining = false;
   #ready = false;
@@ -57,6 +60,8 @@ export class MasterTerm {
 
   constructor(options: MasterTermOptions) {
     this.#options = options;
+    this.#ports = options.ports;
+    this.#discovery = new SplitDiscovery(options.ports.loadBundle);
     this.#coord = options.coord;
     this.epoch = options.leadership.epoch;
     this.master = new JobMaster({ epoch: this.epoch, masterId: options.masterId });
@@ -69,7 +74,7 @@ export class MasterTerm {
 
   async begin(): Promise<void> {
     try {
-      this.#store = await MasterStore.grant(this.#coord, this.epoch, this.#options.leadership.path, () => this.#over);
+      this.#store = await MasterStore.grant(this.#coord, this.#ports.timers, this.epoch, this.#options.leadership.path, () => this.#over);
       // First which workers there are (a job's tasks on others are lost), then the jobs, and only then what the workers say of them.
       const taskManagers = await listTaskManagers(this.#coord);
       if (this.#over) return;
@@ -93,8 +98,8 @@ export class MasterTerm {
   end(): void {
     if (this.#over) return;
     this.#over = true;
-    this.master.step({ type: 'fenced' }, performance.now(), Date.now());
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.master.step({ type: 'fenced' }, this.#ports.clock.monotonicMs(), this.#ports.clock.wallMs());
+    this.#timer?.cancel();
     for (const refresher of this.#refreshers) refresher.stop();
     for (const link of this.#links.values()) link.close();
     this.#links.clear();
@@ -106,9 +111,9 @@ export class MasterTerm {
     const answers = [...this.#links.values()].map((link) => {
       const requestId = this.#nextRequestId++;
       return new Promise<readonly string[]>((resolve) => {
-        const timer = setTimeout(() => answer([]), LOGS_TIMEOUT_MS);
+        const timer = this.#ports.timers.after(LOGS_TIMEOUT_MS, () => answer([]));
         const answer = (lines: readonly string[]): void => {
-          clearTimeout(timer);
+          timer.cancel();
           this.#logWaiters.delete(requestId);
           resolve(lines);
         };
@@ -122,8 +127,8 @@ export class MasterTerm {
 
   // -------------------------------------------------------------- what coord shows
 
-  #keep(read: ConstructorParameters<typeof Refresher>[0]): void {
-    const refresher = new Refresher(read, (error) => {
+  #keep(read: ConstructorParameters<typeof Refresher>[1]): void {
+    const refresher = new Refresher(this.#ports.timers, read, (error) => {
       if (isCoordError(error)) this.#fail(error);
       else this.#options.log(error.message);
     });
@@ -147,7 +152,7 @@ export class MasterTerm {
   }
 
   #link(taskManagerId: string, address: string, slots: number): TaskManagerLink {
-    return new TaskManagerLink(address, {
+    return new TaskManagerLink(this.#ports, address, {
       connected: () => {
         // It had refused before, and was given up.
         if (this.master.pool.get(taskManagerId) === undefined) this.#step({ type: 'taskManagerUp', taskManagerId, address, slots });
@@ -186,9 +191,9 @@ export class MasterTerm {
       if (isCoordError(error)) throw error;
       // One job that cannot be read must not keep the others from running.
       this.#options.log(`job ${jobId} cannot be taken over: ${(error as Error).message}; trying again`);
-      setTimeout(() => {
+      this.#ports.timers.after(TAKE_AGAIN_MS, () => {
         this.#takeJob(jobId).catch((again: Error) => this.#fail(again));
-      }, TAKE_AGAIN_MS);
+      });
       return;
     }
     if (job === null) {
@@ -210,7 +215,7 @@ export class MasterTerm {
   #step(event: MasterEvent): void {
     if (this.#over) return;
     try {
-      this.master.step(event, performance.now(), Date.now());
+      this.master.step(event, this.#ports.clock.monotonicMs(), this.#ports.clock.wallMs());
     } catch (error) {
       // Half a step has been taken: this process must not go on as a master, whatever else it lets pass.
       throw error instanceof AssertionFailed ? error : new AssertionFailed(`the job master's core threw at ${event.type}: ${(error as Error).stack}`);
@@ -223,11 +228,12 @@ export class MasterTerm {
   }
 
   #setTimer(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer?.cancel();
     this.#timer = null;
     const { deadlineMs } = this.master;
     if (this.#over || deadlineMs === Infinity) return;
-    this.#timer = setTimeout(() => this.#step({ type: 'time' }), Math.min(TIMER_MS_MAX, Math.max(1, Math.ceil(deadlineMs - performance.now()))));
+    const delayMs = Math.min(TIMER_MS_MAX, Math.max(1, deadlineMs - this.#ports.clock.monotonicMs()));
+    this.#timer = this.#ports.timers.after(delayMs, () => this.#step({ type: 'time' }));
   }
 
   #carryOut(effect: MasterEffect): void {
@@ -299,7 +305,7 @@ export class MasterTerm {
   #storage(url: string): Storage {
     let storage = this.#storages.get(url);
     if (storage === undefined) {
-      storage = openStorage(url);
+      storage = this.#ports.openStorage(url);
       this.#storages.set(url, storage);
     }
     return storage;

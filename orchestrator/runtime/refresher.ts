@@ -3,12 +3,15 @@
  *
  * Invariants: one read at a time; a change after a read began leads to another read; nothing is read after stop().
  */
+import type { Timers } from '../../coord/base/ports.ts';
 import type { Watcher } from '../../coord/client/index.ts';
 import { isCoordError } from '../../coord/client/index.ts';
+import { sleep } from './ports.ts';
 
 const RETRY_MS = 200;
 
 export class Refresher {
+  readonly #timers: Timers;
   readonly #read: (watch: Watcher) => Promise<void>;
   readonly #failed: (error: Error) => void;
   #reading = false;
@@ -16,7 +19,8 @@ export class Refresher {
   #stopped = false;
 
   /** `failed` is told what trying again cannot mend; everything else is tried again. */
-  constructor(read: (watch: Watcher) => Promise<void>, failed: (error: Error) => void) {
+  constructor(timers: Timers, read: (watch: Watcher) => Promise<void>, failed: (error: Error) => void) {
+    this.#timers = timers;
     this.#read = read;
     this.#failed = failed;
   }
@@ -42,7 +46,7 @@ export class Refresher {
         else {
           if (!isCoordError(error)) this.#failed(error as Error);
           this.#again = true;
-          await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+          await sleep(this.#timers, RETRY_MS);
         }
       }
     }

@@ -5,11 +5,16 @@ import { buildGraph } from '../graph/build-graph.ts';
 import type { JobSpec } from '../jobmaster/records.ts';
 import type { Storage } from '../storage/storage.ts';
 import { BundleCache } from '../task/build-program.ts';
+import type { LoadBundle } from '../task/build-program.ts';
 
 export class SplitDiscovery {
-  readonly #bundles = new BundleCache();
+  readonly #bundles: BundleCache;
   /** By job and vertex; a source object may keep connections. */
   readonly #sources = new Map<string, Source<unknown>>();
+
+  constructor(loadBundle: LoadBundle) {
+    this.#bundles = new BundleCache(loadBundle);
+  }
 
   async discover(spec: JobSpec, vertexId: string, storage: Storage): Promise<{ bounded: boolean; splits: SourceSplit[] }> {
     const source = await this.#source(spec, vertexId, storage);

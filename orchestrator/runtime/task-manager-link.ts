@@ -3,9 +3,11 @@
  *
  * Decides: when a task manager is regarded as gone before its znode is: when it refuses the connection, since then nothing listens on its port.
  */
-import { WebSocket } from 'ws';
+import type { TimerHandle } from '../../coord/base/ports.ts';
 import { decodeMessage, encodeMessage, RPC_FRAME_BYTES_MAX } from '../rpc/codec.ts';
 import type { MasterMessage, WorkerMessage } from '../rpc/messages.ts';
+import type { Socket } from '../rpc/sockets.ts';
+import type { RuntimePorts } from './ports.ts';
 
 const HANDSHAKE_TIMEOUT_MS = 2000;
 const REDIAL_MS = 100;
@@ -21,57 +23,55 @@ export interface LinkEvents {
 
 export class TaskManagerLink {
   readonly address: string;
+  readonly #ports: RuntimePorts;
   readonly #events: LinkEvents;
-  #socket: WebSocket | null = null;
-  #timer: NodeJS.Timeout | null = null;
+  #socket: Socket | null = null;
+  #timer: TimerHandle | null = null;
   #closed = false;
 
-  constructor(address: string, events: LinkEvents) {
+  constructor(ports: RuntimePorts, address: string, events: LinkEvents) {
+    this.#ports = ports;
     this.address = address;
     this.#events = events;
     this.#dial();
   }
 
   send(message: MasterMessage): void {
-    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(encodeMessage(message));
+    this.#socket?.send(encodeMessage(message));
   }
 
   close(): void {
     this.#closed = true;
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer?.cancel();
     this.#socket?.terminate();
   }
 
   #dial(): void {
-    const socket = new WebSocket(`ws://${this.address}/rpc`, { handshakeTimeout: HANDSHAKE_TIMEOUT_MS, maxPayload: RPC_FRAME_BYTES_MAX, perMessageDeflate: false });
-    socket.binaryType = 'nodebuffer';
-    this.#socket = socket;
     let open = false;
-    let isRefused = false;
-    socket.on('open', () => {
-      open = true;
-      if (!this.#closed) this.#events.connected();
+    const socket = this.#ports.sockets.dial({ address: this.address, path: '/rpc', frameBytesMax: RPC_FRAME_BYTES_MAX, handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS }, {
+      opened: () => {
+        open = true;
+        if (!this.#closed) this.#events.connected();
+      },
+      frame: (frame) => {
+        if (this.#closed) return;
+        let message: WorkerMessage;
+        try {
+          message = decodeMessage<WorkerMessage>(frame);
+        } catch {
+          socket.terminate();
+          return;
+        }
+        this.#events.message(message);
+      },
+      closed: ({ refused }) => {
+        if (this.#closed) return;
+        if (open) this.#events.disconnected();
+        if (refused) this.#events.refused();
+        // One that was connected is dialled again at once: whether it refuses tells whether it lives.
+        this.#timer = this.#ports.timers.after(open ? 0 : refused ? REDIAL_REFUSED_MS : REDIAL_MS, () => this.#dial());
+      },
     });
-    socket.on('message', (frame) => {
-      if (this.#closed) return;
-      let message: WorkerMessage;
-      try {
-        message = decodeMessage<WorkerMessage>(frame as Buffer);
-      } catch {
-        socket.terminate();
-        return;
-      }
-      this.#events.message(message);
-    });
-    socket.on('error', (error) => {
-      isRefused ||= (error as NodeJS.ErrnoException).code === 'ECONNREFUSED';
-    });
-    socket.on('close', () => {
-      if (this.#closed) return;
-      if (open) this.#events.disconnected();
-      if (isRefused) this.#events.refused();
-      // One that was connected is dialled again at once: whether it refuses tells whether it lives.
-      this.#timer = setTimeout(() => this.#dial(), open ? 0 : isRefused ? REDIAL_REFUSED_MS : REDIAL_MS);
-    });
+    this.#socket = socket;
   }
 }

@@ -2,16 +2,14 @@
  * A task manager as others find it: registered in coord at /drey/taskmanagers/<id>, with one WebSocket port for job masters (/rpc) and for
  * the channels of other task managers (/data).
  */
-import type { AddressInfo } from 'node:net';
-import { nanoid } from 'nanoid';
-import { WebSocketServer } from 'ws';
-import type { WebSocket } from 'ws';
 import type { CoordClient } from '../../coord/client/index.ts';
 import { Membership } from '../../coord/client/index.ts';
 import { FRAME_BYTES_MAX } from '../exchange/limits.ts';
 import { decodeMessage, encodeMessage, RPC_FRAME_BYTES_MAX } from '../rpc/codec.ts';
 import type { MasterMessage, TaskDeployment } from '../rpc/messages.ts';
-import { createServer } from './node-http.ts';
+import type { Socket, SocketHandler } from '../rpc/sockets.ts';
+import type { RuntimePorts } from './ports.ts';
+import { every } from './ports.ts';
 import type { MasterConnection } from './task-manager.ts';
 import { TaskManager } from './task-manager.ts';
 
@@ -20,6 +18,7 @@ const TIME_INTERVAL_MS = 100;
 const METRICS_INTERVAL_MS = 1000;
 
 export interface TaskManagerProcessOptions {
+  readonly ports: RuntimePorts;
   /** With `renew`, so that the process goes on under a new session when one has expired. Stays the caller's to close. */
   readonly coord: CoordClient;
   readonly storageUrl: string;
@@ -27,6 +26,8 @@ export interface TaskManagerProcessOptions {
   readonly host: string;
   /** 0: any free one. */
   readonly port: number;
+  /** For people. */
+  readonly pid: number;
   readonly log: (line: string) => void;
   /** Masters will not find this process again, and nothing it can do mends it. */
   readonly onUnregistered?: (error: Error) => void;
@@ -54,40 +55,19 @@ export interface TaskManagerProcess {
 
 /** Resolves when the task manager is registered. Rejects when the port is taken or coord cannot be reached. */
 export async function startTaskManager(options: TaskManagerProcessOptions): Promise<TaskManagerProcess> {
-  const { coord, log } = options;
-  const id = `tm-${nanoid(10)}`;
-  const manager = new TaskManager({
-    id,
-    slots: options.slots,
-    storageUrl: options.storageUrl,
-    nowMs: () => performance.now(),
-    leaseRemainingMs: () => coord.leaseRemainingMs(),
-    log,
+  const { ports, coord, log } = options;
+  const id = `tm-${ports.id(10)}`;
+  const manager = new TaskManager({ ports, id, slots: options.slots, storageUrl: options.storageUrl, leaseRemainingMs: () => coord.leaseRemainingMs(), log });
+  const listener = await ports.sockets.listen({ host: options.host, port: options.port }, {
+    '/rpc': { frameBytesMax: RPC_FRAME_BYTES_MAX, accept: (socket) => acceptMaster(manager, socket) },
+    '/data': { frameBytesMax: FRAME_BYTES_MAX, accept: (socket) => manager.data.accept(socket) },
   });
-
-  const server = createServer((_request, response) => response.writeHead(404).end());
-  const rpc = new WebSocketServer({ noServer: true, maxPayload: RPC_FRAME_BYTES_MAX, perMessageDeflate: false });
-  const data = new WebSocketServer({ noServer: true, maxPayload: FRAME_BYTES_MAX, perMessageDeflate: false });
-  server.on('upgrade', (request, socket, head) => {
-    const path = request.url?.split('?')[0];
-    // A browser's page has no business here.
-    if (request.headers.origin !== undefined) socket.destroy();
-    else if (path === '/rpc') rpc.handleUpgrade(request, socket, head, (ws) => acceptMaster(manager, ws));
-    else if (path === '/data') data.handleUpgrade(request, socket, head, (ws) => manager.data.accept(ws));
-    else socket.destroy();
-  });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(options.port, options.host, resolve);
-  });
-  const { port } = server.address() as AddressInfo;
-  const address = `${options.host}:${port}`;
-
-  const timers = [setInterval(() => manager.onTime(), TIME_INTERVAL_MS), setInterval(() => manager.sendMetrics(), METRICS_INTERVAL_MS)];
+  const { address } = listener;
+  const timers = [every(ports, TIME_INTERVAL_MS, () => manager.onTime()), every(ports, METRICS_INTERVAL_MS, () => manager.sendMetrics())];
   const unsubscribe = coord.onState((signal) => {
     if (signal === 'expired' || signal === 'lease-lost' || signal === 'closed') manager.stopTasks(`the coord session is ${signal}`);
   });
-  const registration: TaskManagerRegistration = { address, slots: options.slots, pid: process.pid, startedAt: Date.now() };
+  const registration: TaskManagerRegistration = { address, slots: options.slots, pid: options.pid, startedAt: ports.clock.wallMs() };
   const membership = new Membership(coord, TASK_MANAGERS_PATH, id, JSON.stringify(registration), {
     onJoined: () => log(`registered as ${id}`),
     onEnded: (error) => {
@@ -96,11 +76,10 @@ export async function startTaskManager(options: TaskManagerProcessOptions): Prom
     },
   });
   const shut = (): void => {
-    for (const timer of timers) clearInterval(timer);
+    for (const timer of timers) timer.cancel();
     unsubscribe();
     manager.data.close();
-    for (const socket of [...rpc.clients, ...data.clients]) socket.terminate();
-    server.close();
+    listener.close();
   };
   try {
     await membership.join();
@@ -149,24 +128,20 @@ function isDeployment(task: Partial<TaskDeployment> | null): boolean {
   return texts.every((text) => typeof text === 'string') && lists.every((list) => Array.isArray(list)) && Number.isSafeInteger(task?.attempt) && Number.isFinite(task?.checkpoint?.timeoutMs) && (task?.restore === null || Array.isArray(task?.restore?.states));
 }
 
-function acceptMaster(manager: TaskManager, socket: WebSocket): void {
-  const connection: MasterConnection = {
-    send: (message) => {
-      if (socket.readyState === socket.OPEN) socket.send(encodeMessage(message));
+function acceptMaster(manager: TaskManager, socket: Socket): SocketHandler {
+  const connection: MasterConnection = { send: (message) => socket.send(encodeMessage(message)) };
+  return {
+    frame: (frame) => {
+      let message: MasterMessage;
+      try {
+        message = decodeMessage<MasterMessage>(frame);
+        if (!isMasterMessage(message)) throw new TypeError('not of a master');
+      } catch {
+        socket.close(1002, 'not a message');
+        return;
+      }
+      manager.onMessage(connection, message);
     },
+    closed: () => manager.masterGone(connection),
   };
-  socket.binaryType = 'nodebuffer';
-  socket.on('message', (frame) => {
-    let message: MasterMessage;
-    try {
-      message = decodeMessage<MasterMessage>(frame as Buffer);
-      if (!isMasterMessage(message)) throw new TypeError('not of a master');
-    } catch {
-      socket.close(1002, 'not a message');
-      return;
-    }
-    manager.onMessage(connection, message);
-  });
-  socket.on('error', () => undefined);
-  socket.on('close', () => manager.masterGone(connection));
 }

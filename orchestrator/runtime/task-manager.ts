@@ -10,23 +10,22 @@
 import { DataPlane } from '../exchange/data-plane.ts';
 import type { ExecutionId, MasterMessage, TaskDeployment, TaskReport, WorkerMessage } from '../rpc/messages.ts';
 import type { Storage } from '../storage/storage.ts';
-import { openStorage } from '../storage/storage.ts';
 import { BundleCache, buildProgram } from '../task/build-program.ts';
 import type { TaskEnvironment } from '../task/environment.ts';
 import { Task } from '../task/task.ts';
 import { JobLogs } from './job-logs.ts';
+import type { RuntimePorts } from './ports.ts';
 import { Turn } from './turn.ts';
 
 /** How tasks that have ended are remembered for a master that was not there to hear of it. */
 const ENDED_REPORTS_MAX = 256;
 
 export interface TaskManagerOptions {
+  readonly ports: RuntimePorts;
   readonly id: string;
   readonly slots: number;
   /** Used where a deployment names no storage of its own. */
   readonly storageUrl: string;
-  /** Monotonic. */
-  readonly nowMs: () => number;
   /** How long the coord session certainly lives on; 0: it may be over. */
   readonly leaseRemainingMs: () => number;
   readonly log: (line: string) => void;
@@ -43,7 +42,7 @@ export class TaskManager {
   readonly #options: TaskManagerOptions;
   readonly #turn: Turn;
   readonly #logs = new JobLogs();
-  readonly #bundles = new BundleCache();
+  readonly #bundles: BundleCache;
   readonly #storages = new Map<string, Storage>();
   readonly #tasks = new Map<ExecutionId, Task>();
   readonly #ended = new Map<ExecutionId, TaskReport>();
@@ -54,9 +53,10 @@ export class TaskManager {
 
   constructor(options: TaskManagerOptions) {
     this.id = options.id;
-    this.data = new DataPlane(options.id);
+    this.data = new DataPlane(options.id, options.ports.sockets);
     this.#options = options;
-    this.#turn = new Turn(options.nowMs);
+    this.#turn = new Turn(options.ports.clock, options.ports.timers);
+    this.#bundles = new BundleCache(options.ports.loadBundle);
   }
 
   /** The highest epoch of a master that has spoken to this task manager. */
@@ -172,20 +172,21 @@ export class TaskManager {
   }
 
   #environment({ storageUrl, executionId, jobId }: TaskDeployment): TaskEnvironment {
+    const { clock, timers } = this.#options.ports;
     const storage = this.#storage(storageUrl || this.#options.storageUrl);
     return {
       storage,
-      nowMs: this.#options.nowMs,
-      sleep: async (ms) => new Promise((resolve) => setTimeout(resolve, ms).unref()),
+      clock,
+      timers,
       pause: () => {
-        if (this.#options.nowMs() >= this.#leaseUntilMs) this.#checkLease();
+        if (clock.monotonicMs() >= this.#leaseUntilMs) this.#checkLease();
         return this.#turn.pause();
       },
       loadProgram: async (deployment) => buildProgram(await this.#bundles.get(storage, deployment.bundleHash), deployment),
       openOutput: (from, to, channel, onBroken) => this.data.openOutput(from, to, channel, onBroken),
       send: (message) => this.#send(message),
       log: (line) => {
-        this.#logs.add(jobId, `${new Date().toISOString()} ${this.id} ${executionId} ${line}`);
+        this.#logs.add(jobId, `${new Date(clock.wallMs()).toISOString()} ${this.id} ${executionId} ${line}`);
         this.#options.log(`${executionId}: ${line}`);
       },
     };
@@ -194,7 +195,7 @@ export class TaskManager {
   #storage(url: string): Storage {
     let storage = this.#storages.get(url);
     if (storage === undefined) {
-      storage = openStorage(url);
+      storage = this.#options.ports.openStorage(url);
       this.#storages.set(url, storage);
     }
     return storage;
@@ -205,12 +206,12 @@ export class TaskManager {
   }
 
   get #leaseOver(): boolean {
-    return this.#options.nowMs() >= this.#leaseUntilMs;
+    return this.#options.ports.clock.monotonicMs() >= this.#leaseUntilMs;
   }
 
   #checkLease(): void {
     const remainingMs = this.#options.leaseRemainingMs();
-    this.#leaseUntilMs = remainingMs > 0 ? this.#options.nowMs() + remainingMs : -Infinity;
+    this.#leaseUntilMs = remainingMs > 0 ? this.#options.ports.clock.monotonicMs() + remainingMs : -Infinity;
     if (remainingMs <= 0) this.stopTasks('the lease of the coord session is over');
   }
 

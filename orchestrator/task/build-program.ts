@@ -13,18 +13,25 @@ import type { TaskDeployment } from '../rpc/messages.ts';
 import { keyGroupRange } from '../state/key-groups.ts';
 import { bundlePath } from '../storage/paths.ts';
 import type { Storage } from '../storage/storage.ts';
-import { loadBundle } from '../submit/load-bundle.ts';
 import type { TaskProgram } from './program.ts';
 import { MIN_WATERMARK } from './stream-element.ts';
 
+/** Evaluates a bundle, whose hash has been checked. Throws DreyError JOB_BUNDLE. */
+export type LoadBundle = (bytes: Uint8Array, hash: string) => JobDefinition;
+
 /** The bundle's job, by content hash. Evaluated once in a process, whatever asks for it how often. */
 export class BundleCache {
+  readonly #load: LoadBundle;
   readonly #jobs = new Map<string, Promise<JobDefinition>>();
+
+  constructor(load: LoadBundle) {
+    this.#load = load;
+  }
 
   async get(storage: Storage, bundleHash: string): Promise<JobDefinition> {
     let job = this.#jobs.get(bundleHash);
     if (job === undefined) {
-      job = fetchBundle(storage, bundleHash);
+      job = fetchBundle(storage, bundleHash, this.#load);
       this.#jobs.set(bundleHash, job);
       // What failed (a storage that was away) is tried again by the next task.
       job.catch(() => this.#jobs.delete(bundleHash));
@@ -33,11 +40,11 @@ export class BundleCache {
   }
 }
 
-async function fetchBundle(storage: Storage, bundleHash: string): Promise<JobDefinition> {
+async function fetchBundle(storage: Storage, bundleHash: string, load: LoadBundle): Promise<JobDefinition> {
   const bytes = await storage.get(bundlePath(bundleHash));
   const found = createHash('sha256').update(bytes).digest('hex');
   if (found !== bundleHash) throw new DreyError('BUNDLE_CORRUPT', `${bundlePath(bundleHash)} in ${storage.url} has the hash ${found}`);
-  return loadBundle(bytes, bundleHash);
+  return load(bytes, bundleHash);
 }
 
 /** Functions are made anew for each task, so that what they close over inside define() is not shared between tasks. */

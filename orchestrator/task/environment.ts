@@ -1,4 +1,5 @@
 /** What a task needs of the process that runs it. */
+import type { Clock, Timers } from '../../coord/base/ports.ts';
 import type { ExecutionId, TaskDeployment, TaskLocation, WorkerMessage } from '../rpc/messages.ts';
 import type { OutputChannel } from '../exchange/output-channel.ts';
 import type { Storage } from '../storage/storage.ts';
@@ -7,9 +8,8 @@ import type { StreamElement } from './stream-element.ts';
 
 export interface TaskEnvironment {
   readonly storage: Storage;
-  /** Monotonic. */
-  nowMs(): number;
-  sleep(ms: number): Promise<void>;
+  readonly clock: Clock;
+  readonly timers: Timers;
   /** Null while this turn of the event loop may go on; else resolves in a later turn. */
   pause(): Promise<void> | null;
   /** Throws when the bundle is not what the deployment says. */

@@ -24,9 +24,10 @@ export class SinkOutput {
   }
 
   /** `mayGoOn` is asked before each step that others can see. Null when it said no. */
-  static async open(sink: Sink<unknown>, deployment: TaskDeployment, parallelism: number, log: (message: string) => void, mayGoOn: () => boolean): Promise<SinkOutput | null> {
+  static async open(sink: Sink<unknown>, deployment: TaskDeployment, parallelism: number, env: Pick<SinkContext, 'log' | 'clock' | 'timers'>, mayGoOn: () => boolean): Promise<SinkOutput | null> {
     const { jobId, jobName, vertexId, subtask, attempt, restore } = deployment;
-    const context: SinkContext = { jobId, jobName, sinkId: vertexId, subtask, parallelism, attempt, restoredCheckpointId: restore?.checkpointId ?? 0, log };
+    const { log, clock, timers } = env;
+    const context: SinkContext = { jobId, jobName, sinkId: vertexId, subtask, parallelism, attempt, restoredCheckpointId: restore?.checkpointId ?? 0, log, clock, timers };
     await sink.recover?.(context);
     for (const state of restore?.states ?? []) {
       if (state.vertexId !== vertexId || state.subtask % parallelism !== subtask || state.committables.length === 0) continue;

@@ -11,6 +11,7 @@
  */
 import { AssertionFailed, assertNever } from '../../coord/base/assert.ts';
 import { DreyError } from '../../coord/base/errors.ts';
+import type { TimerHandle } from '../../coord/base/ports.ts';
 import type { Json, SourceSplit } from '../api/source.ts';
 import { OutputChannel } from '../exchange/output-channel.ts';
 import { CHANNEL_CREDITS } from '../exchange/limits.ts';
@@ -55,6 +56,7 @@ export class Task {
 
   #state: ExecutionState = 'DEPLOYING';
   #outcome: Outcome | null = null;
+  #grace: TimerHandle | null = null;
   #error: TaskReport['error'] = null;
   #chain = new OperatorChain([]);
   #source: SourceInput | null = null;
@@ -91,7 +93,7 @@ export class Task {
       restoredCheckpointId: this.#newestCheckpointId,
       restoredWatermarkMs: Math.max(MIN_WATERMARK, ...restored.map((state) => state.watermarkMs)),
     });
-    this.#meter = new TaskMeter(env.nowMs());
+    this.#meter = new TaskMeter(env.clock.monotonicMs());
   }
 
   get executionId(): ExecutionId {
@@ -184,7 +186,7 @@ export class Task {
       this.#earlySplits.push(...splits);
       return;
     }
-    this.#source.addSplits(splits, this.#env.nowMs()).then(
+    this.#source.addSplits(splits, this.#env.clock.monotonicMs()).then(
       () => this.#wake.wake(),
       (error: unknown) => this.#fail(error),
     );
@@ -209,8 +211,8 @@ export class Task {
   /** From time to time: alignment times out by itself. */
   onTime(): void {
     const { deadlineMs } = this.#gate;
-    if (deadlineMs === null || this.#env.nowMs() < deadlineMs) return;
-    this.#gate.onTime(this.#env.nowMs());
+    if (deadlineMs === null || this.#env.clock.monotonicMs() < deadlineMs) return;
+    this.#gate.onTime(this.#env.clock.monotonicMs());
     this.#wake.wake();
   }
 
@@ -222,7 +224,7 @@ export class Task {
       numRecordsOut: this.#meter.numRecordsOut,
       numLateRecordsDropped: this.#chain.numLateRecordsDropped,
       currentInputWatermark: this.#source === null ? this.#gate.watermarkMs : this.#emittedWatermarkMs,
-      ...this.#meter.takeTimes(this.#env.nowMs()),
+      ...this.#meter.takeTimes(this.#env.clock.monotonicMs()),
       sourceLag: null,
     };
   }
@@ -243,12 +245,12 @@ export class Task {
       return channel;
     };
     this.#writers = outputWriters(program, deployment, output);
-    if (program.sink !== null) this.#sink = await SinkOutput.open(program.sink, deployment, program.parallelism, this.#env.log, () => this.#outcome === null);
+    if (program.sink !== null) this.#sink = await SinkOutput.open(program.sink, deployment, program.parallelism, this.#env, () => this.#outcome === null);
     const [spec] = program.operatorSpecs;
     if (program.source === null || spec === undefined || this.#outcome !== null) return;
-    const reader = program.source.source.createReader({ jobId: deployment.jobId, subtask: deployment.subtask, parallelism: program.parallelism, log: this.#env.log });
+    const reader = program.source.source.createReader({ jobId: deployment.jobId, subtask: deployment.subtask, parallelism: program.parallelism, log: this.#env.log, clock: this.#env.clock, timers: this.#env.timers });
     this.#source = new SourceInput(program.source, spec, reader, deployment.restore, () => this.#wake.wake());
-    await this.#source.addSplits([...deployment.splits, ...this.#earlySplits], this.#env.nowMs());
+    await this.#source.addSplits([...deployment.splits, ...this.#earlySplits], this.#env.clock.monotonicMs());
   }
 
   async #restore(): Promise<void> {
@@ -261,12 +263,12 @@ export class Task {
   // ---------------------------------------------------------------- RUNNING
 
   async #loop(): Promise<void> {
-    this.#flushedMs = this.#env.nowMs();
+    this.#flushedMs = this.#env.clock.monotonicMs();
     while (this.#outcome === null) {
       const pause = this.#env.pause();
       if (pause !== null) await pause;
       if (this.#outcome !== null) return;
-      const startMs = this.#env.nowMs();
+      const startMs = this.#env.clock.monotonicMs();
       if (this.#writers.some((writer) => writer.blocked)) {
         this.#meter.enter('backPressured', startMs);
         await this.#wake.wait();
@@ -279,7 +281,7 @@ export class Task {
       this.#flushedMs = startMs;
       for (const writer of this.#writers) writer.flush();
       if (worked) continue;
-      this.#meter.enter('idle', this.#env.nowMs());
+      this.#meter.enter('idle', this.#env.clock.monotonicMs());
       await this.#wake.wait();
     }
   }
@@ -371,7 +373,7 @@ export class Task {
 
   async #checkpoint(barrier: Barrier, alignmentMs: number): Promise<boolean> {
     const { checkpointId, stop, final, ended } = barrier;
-    const startMs = this.#env.nowMs();
+    const startMs = this.#env.clock.monotonicMs();
     if (this.#sink !== null) {
       await this.#sink.prepareCommit(checkpointId);
       if (this.#outcome !== null) return true;
@@ -385,7 +387,7 @@ export class Task {
     for (const writer of this.#writers) writer.broadcast(barrier);
     if (stop || final) this.#lastCheckpointId = checkpointId;
     this.#newestCheckpointId = checkpointId;
-    const syncMs = this.#env.nowMs() - startMs;
+    const syncMs = this.#env.clock.monotonicMs() - startMs;
     const { jobId, vertexId, subtask } = this.deployment;
     const keyedStateFile = keyedState === null ? null : subtaskStatePath(jobId, checkpointId, vertexId, subtask);
     const state: TaskState = { vertexId, subtask, keyedStateFile, keyedStateBytes: keyedState?.length ?? 0, splits, committables, watermarkMs, ended };
@@ -394,7 +396,7 @@ export class Task {
   }
 
   async #upload(checkpointId: number, state: TaskState, keyedState: Uint8Array | null, alignmentMs: number, syncMs: number): Promise<void> {
-    const startMs = this.#env.nowMs();
+    const startMs = this.#env.clock.monotonicMs();
     try {
       if (keyedState !== null && state.keyedStateFile !== null) await this.#env.storage.put(state.keyedStateFile, keyedState);
     } catch (error) {
@@ -403,7 +405,7 @@ export class Task {
     }
     if (this.#outcome !== null) return;
     this.#ackedCheckpointId = Math.max(this.#ackedCheckpointId, checkpointId);
-    this.#env.send({ type: 'ackCheckpoint', executionId: this.executionId, checkpointId, state, alignmentMs, syncMs, asyncMs: this.#env.nowMs() - startMs });
+    this.#env.send({ type: 'ackCheckpoint', executionId: this.executionId, checkpointId, state, alignmentMs, syncMs, asyncMs: this.#env.clock.monotonicMs() - startMs });
   }
 
   #decline(checkpointId: number, reason: string): void {
@@ -443,7 +445,7 @@ export class Task {
   /** Lets go of whatever the loop may be waiting for. */
   #release(): void {
     this.#wake.wake();
-    void this.#env.sleep(CANCEL_GRACE_MS).then(() => this.#terminate());
+    this.#grace = this.#env.timers.after(CANCEL_GRACE_MS, () => this.#terminate());
   }
 
   async #close(): Promise<void> {
@@ -456,6 +458,7 @@ export class Task {
 
   #terminate(): void {
     if (this.terminal || this.#outcome === null) return;
+    this.#grace?.cancel();
     this.#become(this.#outcome);
     this.#onTerminal();
     this.#resolveEnded();

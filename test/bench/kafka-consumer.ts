@@ -5,6 +5,7 @@
 import { Command } from 'commander';
 import kafkajs from 'kafkajs';
 import { cpus } from 'node:os';
+import { systemClock, systemTimers } from '../../coord/adapters/system-ports.ts';
 import { kafkaSource } from '../../connectors/index.ts';
 import { startKafka } from '../tools/kafka.ts';
 
@@ -56,7 +57,7 @@ async function group(n: number): Promise<Run> {
 async function groupless(): Promise<Run> {
   const started = performance.now();
   const source = kafkaSource({ brokers, topic });
-  const reader = source.createReader({ jobId: 'bench', subtask: 0, parallelism: 1, log: () => undefined });
+  const reader = source.createReader({ jobId: 'bench', subtask: 0, parallelism: 1, log: () => undefined, clock: systemClock, timers: systemTimers });
   await reader.addSplits((await source.discoverSplits()).map((split) => ({ split, position: undefined })));
   let seen = 0;
   let firstMs = 0;

@@ -1,11 +1,12 @@
 /** What a task does with a connector, without the task. */
+import { systemClock, systemTimers } from '../../../coord/adapters/system-ports.ts';
 import type { ReaderContext, Json, Source, SourceSplit } from '../../../orchestrator/api/source.ts';
 import type { SinkContext } from '../../../orchestrator/api/sink.ts';
 
-export const readerContext: ReaderContext = { jobId: 'job', subtask: 0, parallelism: 1, log: () => undefined };
+export const readerContext: ReaderContext = { jobId: 'job', subtask: 0, parallelism: 1, log: () => undefined, clock: systemClock, timers: systemTimers };
 
 export function sinkContext(over: Partial<SinkContext> = {}): SinkContext {
-  return { jobId: 'job', jobName: 'test', sinkId: 'sink', subtask: 0, parallelism: 1, attempt: 1, restoredCheckpointId: 0, log: () => undefined, ...over };
+  return { jobId: 'job', jobName: 'test', sinkId: 'sink', subtask: 0, parallelism: 1, attempt: 1, restoredCheckpointId: 0, log: () => undefined, clock: systemClock, timers: systemTimers, ...over };
 }
 
 export interface Drained<T> {

@@ -8,6 +8,7 @@ import type { CoordClient, StateSignal } from '../../../coord/client/index.ts';
 import { CoordError } from '../../../coord/client/index.ts';
 import type { Json } from '../../../orchestrator/api/source.ts';
 import type { BuildOverrides, BuiltJob } from '../../../orchestrator/graph/build-graph.ts';
+import { systemPorts } from '../../../orchestrator/adapters/system-ports.ts';
 import { buildGraph, graphHash } from '../../../orchestrator/graph/build-graph.ts';
 import { decodeMessage, encodeMessage } from '../../../orchestrator/rpc/codec.ts';
 import type { MasterMessage, TaskDeployment, TaskLocation, TaskState, WorkerMessage } from '../../../orchestrator/rpc/messages.ts';
@@ -77,7 +78,7 @@ export interface LocalWorker extends TaskManagerProcess {
 
 export async function startWorker(t: Test, storageUrl: string): Promise<LocalWorker> {
   const session = new CoordSession();
-  const worker = await startTaskManager({ coord: session.client, storageUrl, slots: 4, host: '127.0.0.1', port: 0, log: () => undefined });
+  const worker = await startTaskManager({ ports: systemPorts, coord: session.client, storageUrl, slots: 4, host: '127.0.0.1', port: 0, pid: process.pid, log: () => undefined });
   t.teardown(() => worker.abandon());
   return { ...worker, session };
 }

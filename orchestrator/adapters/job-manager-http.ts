@@ -15,7 +15,7 @@ import type { LeaderData } from '../ha/layout.ts';
 import { listJobIds, listTaskManagers, readJob } from '../ha/job-store.ts';
 import type { JobSummary, JobView, TaskManagerView } from '../jobmaster/views.ts';
 import { summarize, viewFromRecord, viewOfJob, viewOfTaskManagers } from '../jobmaster/views.ts';
-import type { JobManager } from './job-manager.ts';
+import type { JobManager } from '../runtime/job-manager.ts';
 import { createServer } from './node-http.ts';
 
 export interface OverviewView {
