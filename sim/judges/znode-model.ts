@@ -1,0 +1,213 @@
+/**
+ * Znodes as clients are promised them, for the linearizability checker: a sequential object without zxids, servers or watches.
+ *
+ * Rules: ZooKeeper's PrepRequestProcessor and DataTree. The number of a sequential child is the count of creates that its parent has seen; a session
+ * that has ended changes nothing any more, and took its ephemerals with it at once.
+ */
+import { Code } from '../../coord/wire/codes.ts';
+import { mix, type SequentialModel } from './linearizability.ts';
+
+export interface Mutation {
+  readonly kind: 'create' | 'set' | 'delete' | 'check';
+  /** Of a sequential create: without its number. */
+  readonly path: string;
+  readonly value: string;
+  /** Expected; -1 = any. */
+  readonly version: number;
+  readonly ephemeral: boolean;
+  readonly sequential: boolean;
+}
+
+/** What was asked, and what was answered: of that only what is given is compared. `outcome` null: nobody knows. */
+export interface ZnodeOp {
+  readonly kind: 'write' | 'multi' | 'read' | 'children' | 'end-session';
+  readonly session: bigint;
+  /** One, except of a multi. */
+  readonly mutations: readonly Mutation[];
+  /** What is read. */
+  readonly path: string;
+  readonly outcome: Outcome | null;
+}
+export interface Outcome {
+  /** Of a multi: the first that is not 0. */
+  readonly err: number;
+  /** Of a failed multi: which op failed. */
+  readonly failedAt?: number;
+  readonly data?: string | null;
+  readonly version?: number;
+  readonly children?: readonly string[];
+  /** What a create made; per op of a multi. */
+  readonly created?: readonly (string | null)[];
+}
+
+interface Znode {
+  readonly data: string | null;
+  readonly version: number;
+  readonly owner: bigint;
+  readonly creates: number;
+}
+export interface Znodes {
+  readonly nodes: ReadonlyMap<string, Znode>;
+  /** Sessions that have ended, as far as it mattered here. */
+  readonly ended: ReadonlySet<bigint>;
+  readonly hash: number;
+}
+
+const ROOT = '/';
+/** Of '/', which cannot be deleted and is shared by everyone, only the count of its creates is kept, and only if `root` says so. */
+export function znodeModel(root: boolean): SequentialModel<Znodes, ZnodeOp> {
+  return {
+    init: { nodes: new Map([[ROOT, { data: '', version: 0, owner: 0n, creates: 0 }]]), ended: new Set(), hash: 0 },
+    step: (state, op) => stepZnodes(state, op, root),
+    readsOnly: ({ kind, outcome }) => kind === 'read' || kind === 'children' || (kind !== 'end-session' && outcome !== null && outcome.err !== 0),
+    hash: (state) => state.hash,
+    equal: (a, b) => a === b || sameZnodes(a, b),
+  };
+}
+
+function stepZnodes(state: Znodes, op: ZnodeOp, root: boolean): Znodes | null {
+  const { outcome } = op;
+  switch (op.kind) {
+    case 'end-session':
+      return endSession(state, op.session);
+    case 'read': {
+      const node = state.nodes.get(op.path);
+      if (outcome === null) return state;
+      if (outcome.err !== (node === undefined ? Code.NONODE : Code.OK)) return null;
+      if (node === undefined) return state;
+      if (outcome.data !== undefined && outcome.data !== node.data) return null;
+      return outcome.version !== undefined && outcome.version !== node.version ? null : state;
+    }
+    case 'children': {
+      const node = state.nodes.get(op.path);
+      if (outcome === null) return state;
+      if (outcome.err !== (node === undefined ? Code.NONODE : Code.OK)) return null;
+      if (node === undefined || outcome.children === undefined) return state;
+      let count = 0;
+      for (const path of state.nodes.keys()) if (path !== ROOT && parentOf(path) === op.path) count++;
+      if (count !== outcome.children.length) return null;
+      const prefix = op.path === ROOT ? ROOT : `${op.path}/`;
+      return outcome.children.every((name) => state.nodes.has(prefix + name)) ? state : null;
+    }
+    case 'write':
+    case 'multi': {
+      const draft = new Draft(state, op.session, root);
+      let err: number = state.ended.has(op.session) ? Code.SESSIONEXPIRED : Code.OK;
+      let failedAt = 0;
+      const created: (string | null)[] = [];
+      for (let i = 0; i < op.mutations.length && err === 0; i++) {
+        err = draft.mutate(op.mutations[i] as Mutation);
+        if (err !== 0) failedAt = i;
+        created.push(draft.created);
+      }
+      if (outcome === null) return err === 0 ? draft.state() : state;
+      if (outcome.err !== err || (err !== 0 && outcome.failedAt !== undefined && outcome.failedAt !== failedAt)) return null;
+      if (err !== 0) return state;
+      if (outcome.version !== undefined && outcome.version !== draft.version) return null;
+      if (outcome.created !== undefined && !outcome.created.every((path, i) => path === null || path === created[i])) return null;
+      return draft.state();
+    }
+  }
+}
+
+/** Changes to a state, of which all or none count. */
+class Draft {
+  readonly #before: Znodes;
+  readonly #session: bigint;
+  readonly #root: boolean;
+  #nodes: Map<string, Znode> | null = null;
+  #hash: number;
+  /** What the last create made, and the version that the last set left. */
+  created: string | null = null;
+  version = 0;
+
+  constructor(before: Znodes, session: bigint, root: boolean) {
+    this.#before = before;
+    this.#session = session;
+    this.#root = root;
+    this.#hash = before.hash;
+  }
+
+  mutate({ kind, path, value, version, ephemeral, sequential }: Mutation): number {
+    this.created = null;
+    if (kind === 'create') {
+      const parentPath = parentOf(path);
+      const parent = this.#get(parentPath);
+      if (parent === undefined) return Code.NONODE;
+      if (parent.owner !== 0n) return Code.NOCHILDRENFOREPHEMERALS;
+      const full = sequential ? path + String(parent.creates).padStart(10, '0') : path;
+      if (this.#get(full) !== undefined) return Code.NODEEXISTS;
+      this.created = full;
+      this.#put(full, { data: value, version: 0, owner: ephemeral ? this.#session : 0n, creates: 0 });
+      if (parentPath !== ROOT || this.#root) this.#put(parentPath, { ...parent, creates: parent.creates + 1 });
+      return Code.OK;
+    }
+    const node = this.#get(path);
+    if (node === undefined) return Code.NONODE;
+    if (version !== -1 && version !== node.version) return Code.BADVERSION;
+    if (kind === 'set') {
+      this.version = node.version + 1;
+      this.#put(path, { ...node, data: value, version: this.version });
+    } else if (kind === 'delete') {
+      for (const other of (this.#nodes ?? this.#before.nodes).keys()) if (other !== ROOT && parentOf(other) === path) return Code.NOTEMPTY;
+      this.#put(path, undefined);
+    }
+    return Code.OK;
+  }
+
+  state(): Znodes {
+    return this.#nodes === null ? this.#before : { nodes: this.#nodes, ended: this.#before.ended, hash: this.#hash };
+  }
+
+  #get(path: string): Znode | undefined {
+    return (this.#nodes ?? this.#before.nodes).get(path);
+  }
+
+  #put(path: string, node: Znode | undefined): void {
+    this.#nodes ??= new Map(this.#before.nodes);
+    const old = this.#nodes.get(path);
+    if (old !== undefined) this.#hash ^= hashZnode(path, old);
+    if (node === undefined) this.#nodes.delete(path);
+    else {
+      this.#nodes.set(path, node);
+      this.#hash ^= hashZnode(path, node);
+    }
+  }
+}
+
+function endSession(state: Znodes, session: bigint): Znodes {
+  if (state.ended.has(session)) return state;
+  const nodes = new Map(state.nodes);
+  let hash = state.hash ^ mix(Number(BigInt.asIntN(32, session)) ^ Number(BigInt.asIntN(32, session >> 32n)) ^ 0x5e55);
+  for (const [path, node] of state.nodes) {
+    if (node.owner !== session) continue;
+    nodes.delete(path);
+    hash ^= hashZnode(path, node);
+  }
+  return { nodes, ended: new Set(state.ended).add(session), hash };
+}
+
+function hashZnode(path: string, { data, version, owner, creates }: Znode): number {
+  let h = 0x811c9dc5;
+  for (let i = 0; i < path.length; i++) h = Math.imul(h ^ path.charCodeAt(i), 0x01000193);
+  if (data !== null) for (let i = 0; i < data.length; i++) h = Math.imul(h ^ data.charCodeAt(i), 0x01000193);
+  h = Math.imul(h ^ version, 0x01000193);
+  h = Math.imul(h ^ creates, 0x01000193);
+  return mix(h ^ Number(BigInt.asIntN(32, owner)));
+}
+
+function sameZnodes(a: Znodes, b: Znodes): boolean {
+  if (a.nodes.size !== b.nodes.size || a.ended.size !== b.ended.size) return false;
+  for (const session of a.ended) if (!b.ended.has(session)) return false;
+  for (const [path, node] of a.nodes) {
+    const other = b.nodes.get(path);
+    if (other === undefined) return false;
+    if (other !== node && (other.data !== node.data || other.version !== node.version || other.owner !== node.owner || other.creates !== node.creates)) return false;
+  }
+  return true;
+}
+
+export function parentOf(path: string): string {
+  const slash = path.lastIndexOf('/');
+  return slash <= 0 ? ROOT : path.slice(0, slash);
+}
