@@ -1,0 +1,15 @@
+/** One operation of a client, as the judges see it. */
+import type { Zxid } from '../../coord/base/zxid.ts';
+
+export interface Call {
+  readonly client: number;
+  readonly kind: 'set' | 'get' | 'sync-get' | 'exists' | 'children' | 'create' | 'create-ephemeral' | 'create-sequential' | 'delete' | 'multi' | 'close';
+  readonly path: string;
+  readonly value: string;
+  /** Expected version; -1 = any. */
+  readonly version: number;
+  readonly sessionId: bigint;
+  readonly invokedMs: number;
+  /** The newest zxid of any write that was acked to anyone before this call began. */
+  readonly ackedBefore: Zxid;
+}
