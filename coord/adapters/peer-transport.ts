@@ -33,7 +33,7 @@ export interface WsPeerTransportOptions {
 }
 
 /** Raised when frames or the hello change in a way that an older server would misunderstand. */
-export const PEER_PROTOCOL_VERSION = 1;
+export const PEER_PROTOCOL_VERSION = 2;
 
 const FRAME_BYTES_MAX = 64 << 20;
 /** Above this many unsent bytes a channel owes its user a drained(). */

@@ -15,12 +15,12 @@ import { statsWithoutCore, type ServerDescription } from '../server/server-count
 import { Server, type ServerConfig, type ServerDrain } from '../server/server.ts';
 import type { Storage } from '../storage/storage.ts';
 import { DataTree } from '../tree/data-tree.ts';
-import { decodePeerMessage, encodePeerMessage } from '../wire/peer-codec.ts';
 import type { ServerStats } from '../wire/server-stats.ts';
 import type { ClientRequest, ClientSink, ConnectRequest } from '../wire/types.ts';
 import type { PeerConfig, PeerCore, PeerEvent, RecoveredHistory, Serving } from '../zab/contract.ts';
 import type { PeerMessage } from '../zab/messages.ts';
 import { Peer } from '../zab/peer.ts';
+import { decodePeerFrame, encodePeerFrame } from './peer-frame.ts';
 import { sendSnapshot, type SnapshotSender } from './snapshot-sender.ts';
 
 export interface QuorumPeerPorts {
@@ -235,7 +235,7 @@ export class QuorumPeer implements ClientPipeline, PeerTransportHandler {
     if (!this.#channels.has(channel)) return;
     let message: PeerMessage;
     try {
-      message = decodePeerMessage(frame);
+      message = decodePeerFrame(frame);
     } catch (error) {
       if (!(error instanceof DreyError)) throw error;
       this.#ports.trace.event('MalformedPeerFrame', { sid: this.#channels.get(channel)?.sid, why: error.message });
@@ -295,7 +295,7 @@ export class QuorumPeer implements ClientPipeline, PeerTransportHandler {
   /** The same PROPOSAL or COMMIT goes to several learners: encoded once. */
   #encode(message: PeerMessage): Uint8Array {
     if (this.#lastEncoded?.message === message) return this.#lastEncoded.frame;
-    const frame = encodePeerMessage(message);
+    const frame = encodePeerFrame(message);
     this.#lastEncoded = { message, frame };
     return frame;
   }

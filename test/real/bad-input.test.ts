@@ -8,7 +8,9 @@ import { readFileSync } from 'node:fs';
 import { connect as dial, type Socket } from 'node:net';
 import { WebSocket } from 'ws';
 import { NATIVE_PATH } from '../../coord/adapters/native-listener.ts';
+import { PEER_PROTOCOL_VERSION as VERSION } from '../../coord/adapters/peer-transport.ts';
 import { connect, type CoordClient } from '../../coord/client/index.ts';
+import { sealFrame } from '../../coord/runtime/peer-frame.ts';
 import { OpCode } from '../../coord/wire/codes.ts';
 import { fourLetterWord } from '../tools/zookeeper.ts';
 import { encodeMsgpack } from '../../coord/wire/msgpack.ts';
@@ -141,8 +143,8 @@ test.serial('peer port: strangers, wrong and doubled names, messages that are no
     await throwAt(port, Buffer.from('GET /election HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n'));
     const headers = (from: number | string, to: number | string, version: number | string): Record<string, string> => ({ 'x-drey-sid': String(from), 'x-drey-to': String(to), 'x-drey-peer-protocol': String(version) });
     const refusals: (readonly [string, Record<string, string>])[] = [
-      ['/election', {}], ['/learner', headers(200, sid, 1)], ['/learner', headers('x', sid, 1)], ['/learner', headers(sid, sid, 1)], ['/learner', headers(sid % 3 + 1, sid + 1, 1)],
-      ['/learner', headers(sid % 3 + 1, sid, 99)], ['/nothing', headers(sid % 3 + 1, sid, 1)],
+      ['/election', {}], ['/learner', headers(200, sid, VERSION)], ['/learner', headers('x', sid, VERSION)], ['/learner', headers(sid, sid, VERSION)], ['/learner', headers(sid % 3 + 1, sid + 1, VERSION)],
+      ['/learner', headers(sid % 3 + 1, sid, 99)], ['/nothing', headers(sid % 3 + 1, sid, VERSION)],
     ];
     for (const [path, each] of refusals) {
       const status = await new Promise<number>((resolve) => {
@@ -160,14 +162,18 @@ test.serial('peer port: strangers, wrong and doubled names, messages that are no
   // In the name of a server that is known: only to the leader's learner port, and only what no peer says. A channel of that name falls with it, not more.
   const [port, sid] = [peerPort(leader), ensemble.servers.indexOf(leader) + 1];
   const lies = [
-    Buffer.alloc(0), randomBytes(200), encodeMsgpack([]), encodeMsgpack([99]), encodeMsgpack([1, 'x']), encodeMsgpack([16, 2 ** 60]), encodeMsgpack([15, 1, 1, Buffer.alloc(10)]),
-    encodeMsgpack([5, 2 ** 50]), Buffer.from([0xdd, 0xff, 0xff, 0xff, 0xff]), encodeMsgpack([3, 77, 1, false]), encodeMsgpack([18, 1, 'x']),
+    Buffer.alloc(0), randomBytes(200), encodeMsgpack([3, 1, 1, false]),
+    // With a checksum that is right.
+    ...[
+      Buffer.alloc(0), encodeMsgpack([]), encodeMsgpack([99]), encodeMsgpack([1, 'x']), encodeMsgpack([16, 2 ** 60]), encodeMsgpack([15, 1, 1, Buffer.alloc(10)]),
+      encodeMsgpack([5, 2 ** 50]), Buffer.from([0xdd, 0xff, 0xff, 0xff, 0xff]), encodeMsgpack([3, 77, 1, false]), encodeMsgpack([18, 1, 'x']),
+    ].map(sealFrame),
   ];
   const impersonated = sid % 3 + 1;
   // A channel in the name of a follower takes the place of its own, which costs that follower its leader for a moment: this is not what a stranger can do to an ensemble in its own network.
   failures.length = 0;
   for (const lie of lies) {
-    const ws = new WebSocket(`ws://127.0.0.1:${port}/learner`, { headers: { 'x-drey-sid': String(impersonated), 'x-drey-to': String(sid), 'x-drey-peer-protocol': '1' } });
+    const ws = new WebSocket(`ws://127.0.0.1:${port}/learner`, { headers: { 'x-drey-sid': String(impersonated), 'x-drey-to': String(sid), 'x-drey-peer-protocol': String(VERSION) } });
     ws.on('error', () => undefined);
     ws.on('open', () => ws.send(lie));
     const timer = setTimeout(() => ws.terminate(), 1500);

@@ -187,11 +187,11 @@ test('strangers are refused with a sentence', async (t) => {
     for await (const part of response) parts.push(part as Buffer);
     return `${response.statusCode} ${Buffer.concat(parts).toString()}`;
   };
-  const hello = { 'x-drey-sid': '2', 'x-drey-to': '1', 'x-drey-peer-protocol': '1' };
+  const hello = { 'x-drey-sid': '2', 'x-drey-to': '1', 'x-drey-peer-protocol': '2' };
   t.is(await refusal('/learner', { ...hello, 'x-drey-sid': '9' }), '403 server.9 is not in the configuration of server 1');
-  t.is(await refusal('/learner', { ...hello, 'x-drey-peer-protocol': '2' }), '426 server 1 speaks peer protocol 1, not 2');
+  t.is(await refusal('/learner', { ...hello, 'x-drey-peer-protocol': '1' }), '426 server 1 speaks peer protocol 2, not 1');
   t.is(await refusal('/learner', { ...hello, 'x-drey-to': '3' }), '421 this is server 1, not 3');
-  t.is(await refusal('/learner', {}), '426 server 1 speaks peer protocol 1, not undefined');
+  t.is(await refusal('/learner', {}), '426 server 1 speaks peer protocol 2, not undefined');
   t.is(await refusal('/else', hello), '404 no such path');
   t.is(a.seen.up.length, 1);
 });
