@@ -1,33 +1,39 @@
 /**
  * The network between servers: FIFO channels with latency, that break when an end dies and fall silent when the link is cut. Implements
- * PeerTransport for each process. What is on the wire when a channel breaks is lost; a frame is never lost on a channel that goes on.
+ * PeerTransport for each process. A frame is never lost on a channel that goes on: what is lost takes its channel with it, as on TCP.
+ * Arbitrary chunking of the byte stream is below this port, and is tested on the real adapters.
+ *
+ * All chance comes from streams by link, `net/server-1>server-2`: the latency of each frame, and the fate of what is on the way when an end closes.
  */
 import type { Callback, ChannelKind, PeerTransport, PeerTransportHandler } from '../../coord/base/ports.ts';
-import type { Prng } from '../../coord/base/prng.ts';
-import { recordFrame } from '../record/record-world.ts';
+import { decodePeerFrame } from '../../coord/runtime/peer-frame.ts';
+import type { PeerMessage } from '../../coord/zab/messages.ts';
 import type { Process } from '../world/process.ts';
 import type { World } from '../world/world.ts';
+import { Route } from './route.ts';
 
+/** One end of a connection, and what it has sent. */
 interface End {
-  readonly transport: SimTransport;
   readonly channel: number;
-}
-interface Sent {
-  readonly frame: Uint8Array;
-  /** Its name in the recording; -1 when nobody records. */
-  readonly message: number;
-}
-interface Link {
   readonly kind: ChannelKind;
-  readonly a: End;
-  readonly b: End;
-  /** Nothing overtakes: the arrival time of the newest frame in each direction. */
-  readonly lastArrivalMs: [number, number];
-  /** Frames that wait for the cut to heal, by direction. */
-  readonly held: [Sent[], Sent[]];
-  /** Messages of the recorder that have not arrived. */
-  readonly onTheWay: Set<number>;
+  readonly transport: SimTransport;
+  readonly dialled: boolean;
+  readonly route: Route;
+  peer: End;
+  /** As far as this end knows. The other may have been gone for long. */
   open: boolean;
+  /** Its machine lost power: nobody was told, and what comes to it later is answered by a reset. */
+  vanished: boolean;
+  /** Nothing overtakes: when the newest frame arrives at the peer. */
+  lastArrivalMs: number;
+  /** Waits for the route to be free. */
+  readonly held: Flight[];
+  /** What becomes of frames that are on their way. A number: they arrive at that time, whatever has become of the connection. */
+  fate: 'flows' | 'lost' | number;
+}
+interface Flight {
+  readonly frame: Uint8Array;
+  readonly sentMs: number;
 }
 
 export interface NetworkOptions {
@@ -35,156 +41,327 @@ export interface NetworkOptions {
   readonly jitterMs: number;
 }
 
+const REDIAL_MS = 20;
+const REDIAL_BLOCKED_MS = 50;
+/** As in the adapter. */
+const HANDSHAKE_TIMEOUT_MS = 1000;
+/** When an end closes, what it sent before usually still arrives. */
+const CLOSED_AND_SENT = 0.7;
+
 export class Network {
   readonly #world: World;
-  readonly #prng: Prng;
   readonly #options: NetworkOptions;
   readonly #transports = new Map<number, SimTransport>();
-  readonly #cut = new Set<string>();
-  readonly #links = new Map<number, Link>();
+  readonly #routes = new Map<number, Route>();
+  readonly #ends = new Map<number, End>();
   /** Added to whatever goes to or comes from a server. */
   readonly #slowMs = new Map<number, number>();
+  /** Pairs whose larger server is trying, as larger * 256 + smaller. */
+  readonly #dialling = new Set<number>();
   #nextChannel = 1;
-  /** Sees every frame as it is sent: for the judges. */
-  onSend: ((fromSid: number, toSid: number, frame: Uint8Array) => void) | null = null;
+  #decodedFrame: Uint8Array | null = null;
+  #decoded: PeerMessage | null = null;
+  /** Sees every message before it is on its way: for the judges. */
+  onSend: ((fromSid: number, toSid: number, message: PeerMessage) => void) | null = null;
+  /** Sees every message when it is on its way, and again when it arrives, before anybody acts on it: for faults at named points. */
+  onMessage: ((what: 'send' | 'receive', fromSid: number, toSid: number, message: PeerMessage) => void) | null = null;
 
-  constructor(world: World, prng: Prng, options: NetworkOptions) {
+  constructor(world: World, options: NetworkOptions) {
     this.#world = world;
-    this.#prng = prng;
     this.#options = options;
   }
 
+  /** For a process that begins; what belonged to an earlier incarnation is over. */
   transport(sid: number, process: Process): SimTransport {
-    const old = this.#transports.get(sid);
-    if (old !== undefined) old.gone();
+    if (this.#running(sid) !== null) this.died(sid);
     const transport = new SimTransport(this, sid, process);
     this.#transports.set(sid, transport);
     return transport;
   }
 
-  started(transport: SimTransport): void {
-    for (const other of this.#transports.values()) if (other !== transport && other.running) this.#redial(transport, other);
-  }
+  // ------------------------------------------------------------ faults
 
-  /** Nothing gets through from `from` to `to` until healed; channels stay open, as on a real network. */
+  /** Nothing gets through from `from` to `to` until healed; channels stay open, and an end that closes meanwhile leaves the other half-open. */
   cut(from: number, to: number): void {
-    this.#cut.add(`${from}>${to}`);
+    this.#route(from, to).cut = true;
   }
   heal(from: number, to: number): void {
-    this.#cut.delete(`${from}>${to}`);
-    for (const link of this.#links.values()) {
-      if (!link.open) continue;
-      for (const direction of [0, 1] as const) {
-        const source = direction === 0 ? link.a : link.b;
-        const target = direction === 0 ? link.b : link.a;
-        if (source.transport.sid !== from || target.transport.sid !== to) continue;
-        const held = link.held[direction].splice(0);
-        for (const sent of held) this.#deliver(link, direction, sent);
-      }
-    }
+    this.#route(from, to).cut = false;
+    this.#release(from, to);
+  }
+  /** What is sent from `from` to `to` waits; connections that are begun meanwhile wait for it as well. */
+  clog(from: number, to: number): void {
+    this.#route(from, to).clogged = true;
+  }
+  /** All of it arrives together, in order. */
+  unclog(from: number, to: number): void {
+    this.#route(from, to).clogged = false;
+    this.#release(from, to);
   }
   isCut(from: number, to: number): boolean {
-    return this.#cut.has(`${from}>${to}`);
+    return this.#route(from, to).cut;
   }
-  #reachable(a: number, b: number): boolean {
-    return !this.isCut(a, b) && !this.isCut(b, a);
-  }
-
-  #latency(): number {
-    return this.#options.latencyMs + this.#prng.float() * this.#options.jitterMs;
-  }
+  /** Everything that begins to travel to or from the server takes this much longer; 0 = as usual. */
   slow(sid: number, extraMs: number): void {
     if (extraMs === 0) this.#slowMs.delete(sid);
     else this.#slowMs.set(sid, extraMs);
   }
-
-  /** One election channel for each pair, dialled again for as long as both live. */
-  #redial(a: SimTransport, b: SimTransport): void {
-    this.#world.schedule(this.#latency(), () => {
-      if (!this.#current(a) || !this.#current(b)) return;
-      if (a.hasElection(b.sid)) return;
-      if (this.#reachable(a.sid, b.sid)) this.#open('election', a, b);
-      else this.#world.schedule(50, () => this.#redial(a, b));
-    });
+  /** All connections between the two break, and both ends notice. What is on the way is lost, or (`lateMs`) still arrives at the old channel that much later. */
+  break(a: number, b: number, lateMs?: number): void {
+    for (const end of [...this.#ends.values()]) if (end.open && end.transport.sid === a && end.peer.transport.sid === b) this.#break(end, lateMs);
   }
-  #current(transport: SimTransport): boolean {
-    return transport.running && this.#transports.get(transport.sid) === transport;
+  /** The next message of this type from `from` to `to` is lost, and its connection breaks. */
+  dropNext(from: number, to: number, type: PeerMessage['type']): void {
+    this.#route(from, to).dropNext = type;
+  }
+  /** A bit of the next frame from `from` to `to` flips, and TCP does not notice. */
+  corruptNext(from: number, to: number): void {
+    this.#route(from, to).corruptNext = true;
+  }
+  /** Nothing is wrong with any link from now on. */
+  healAll(): void {
+    this.#slowMs.clear();
+    for (const [key, route] of this.#routes) {
+      route.dropNext = null;
+      route.corruptNext = false;
+      if (!route.blocked) continue;
+      route.cut = false;
+      route.clogged = false;
+      this.#release(Math.floor(key / 256), key % 256);
+    }
+  }
+
+  // ------------------------------------------------------------ connections
+
+  /** A transport has begun to listen: the larger server of each pair dials. */
+  started(transport: SimTransport): void {
+    for (const other of this.#transports.values()) if (other !== transport && other.running) this.#redial(transport.sid, other.sid, this.#route(transport.sid, other.sid).latencyMs());
+  }
+
+  #route(from: number, to: number): Route {
+    const key = from * 256 + to;
+    let route = this.#routes.get(key);
+    if (route === undefined) {
+      route = new Route(this.#world.streams(`net/server-${from}>server-${to}`), this.#options.latencyMs, this.#options.jitterMs);
+      this.#routes.set(key, route);
+    }
+    return route;
+  }
+  #reachable(a: number, b: number): boolean {
+    return !this.#route(a, b).blocked && !this.#route(b, a).blocked;
+  }
+  #running(sid: number): SimTransport | null {
+    const transport = this.#transports.get(sid);
+    return transport?.running === true ? transport : null;
+  }
+
+  /** One election channel for each pair, dialled by the larger, and dialled again for as long as both are there. */
+  #redial(one: number, other: number, delayMs: number): void {
+    const larger = Math.max(one, other);
+    const smaller = Math.min(one, other);
+    const pair = larger * 256 + smaller;
+    if (this.#dialling.has(pair)) return;
+    this.#dialling.add(pair);
+    this.#world.schedule(delayMs, () => {
+      this.#dialling.delete(pair);
+      const dialler = this.#running(larger);
+      const target = this.#running(smaller);
+      if (dialler === null || target === null || dialler.hasElection(smaller)) return;
+      if (this.#reachable(larger, smaller)) this.#open('election', dialler, target);
+      else this.#redial(larger, smaller, REDIAL_BLOCKED_MS);
+    });
   }
 
   dial(from: SimTransport, sid: number): void {
-    const target = this.#transports.get(sid);
-    const latency = 2 * this.#latency();
-    from.process.schedule(latency, () => {
-      if (!this.#current(from)) return;
-      if (target !== undefined && this.#current(target) && this.#reachable(from.sid, sid)) this.#open('learner', from, target);
-      else if (target !== undefined && this.#current(target)) from.process.schedule(1000, () => from.handler?.dialFailed(sid)); // no answer, no refusal
-      else from.handler?.dialFailed(sid);
-    });
+    const untilMs = this.#world.nowMs + HANDSHAKE_TIMEOUT_MS;
+    const attempt = (): void => {
+      if (!from.running) return;
+      const target = this.#running(sid);
+      if (target === null) from.handler?.dialFailed(sid);
+      else if (this.#reachable(from.sid, sid)) this.#open('learner', from, target);
+      else if (this.#world.nowMs >= untilMs) from.handler?.dialFailed(sid);
+      // What is clogged goes on soon; a SYN that was lost is sent again after a second.
+      else if (this.isCut(from.sid, sid) || this.isCut(sid, from.sid)) from.process.schedule(HANDSHAKE_TIMEOUT_MS, () => from.handler?.dialFailed(sid));
+      else from.process.schedule(REDIAL_BLOCKED_MS, attempt);
+    };
+    from.process.schedule(this.#route(from.sid, sid).latencyMs() + this.#route(sid, from.sid).latencyMs(), attempt);
   }
 
-  #open(kind: ChannelKind, a: SimTransport, b: SimTransport): void {
-    const link: Link = { kind, a: { transport: a, channel: this.#nextChannel++ }, b: { transport: b, channel: this.#nextChannel++ }, lastArrivalMs: [0, 0], held: [[], []], onTheWay: new Set(), open: true };
-    this.#links.set(link.a.channel, link);
-    this.#links.set(link.b.channel, link);
-    a.opened(kind, link.a.channel, b.sid);
-    b.opened(kind, link.b.channel, a.sid);
+  #open(kind: ChannelKind, dialler: SimTransport, target: SimTransport): void {
+    // A newer connection of the same kind takes the place of one that the other side has forgotten.
+    for (const end of target.ends.values()) if (end.kind === kind && !end.dialled && end.peer.transport.sid === dialler.sid) this.#down(end);
+    const a = this.#end(kind, dialler, true, target.sid);
+    const b = this.#end(kind, target, false, dialler.sid);
+    a.peer = b;
+    b.peer = a;
+    dialler.opened(a);
+    target.opened(b);
   }
+
+  #end(kind: ChannelKind, transport: SimTransport, dialled: boolean, to: number): End {
+    const end: Omit<End, 'peer'> = { channel: this.#nextChannel++, kind, transport, dialled, route: this.#route(transport.sid, to), open: true, vanished: false, lastArrivalMs: 0, held: [], fate: 'flows' };
+    this.#ends.set(end.channel, end as End);
+    return end as End;
+  }
+
+  // ------------------------------------------------------------ frames
 
   send(channel: number, frame: Uint8Array): void {
-    const link = this.#links.get(channel);
-    if (link === undefined || !link.open) return;
-    const direction = link.a.channel === channel ? 0 : 1;
-    const from = direction === 0 ? link.a.transport.sid : link.b.transport.sid;
-    const to = direction === 0 ? link.b.transport.sid : link.a.transport.sid;
-    this.onSend?.(from, to, frame);
-    const { recorder, nowMs } = this.#world;
-    const sent: Sent = { frame, message: recorder === null ? -1 : recordFrame(recorder, from, to, frame, nowMs) };
-    if (sent.message >= 0) link.onTheWay.add(sent.message);
-    if (this.isCut(from, to) || link.held[direction].length > 0) link.held[direction].push(sent);
-    else this.#deliver(link, direction, sent);
+    const end = this.#ends.get(channel);
+    if (end === undefined || !end.open) return;
+    const { route } = end;
+    const from = end.transport.sid;
+    const to = end.peer.transport.sid;
+    if (this.onSend !== null) this.onSend(from, to, this.#decode(frame));
+    if (route.dropNext !== null && this.#decode(frame).type === route.dropNext) {
+      route.dropNext = null;
+      this.#record(end, { frame, sentMs: this.#world.nowMs }, null);
+      this.#break(end);
+    } else {
+      const flight = { frame: route.corruptNext ? route.corrupted(frame) : frame, sentMs: this.#world.nowMs };
+      route.corruptNext = false;
+      if (route.blocked || end.held.length > 0) end.held.push(flight);
+      else this.#fly(end, flight, route.latencyMs());
+    }
+    if (this.onMessage === null) return;
+    this.onMessage('send', from, to, this.#decode(frame));
+    end.transport.process.unwind();
   }
 
-  #deliver(link: Link, direction: 0 | 1, { frame, message }: Sent): void {
-    const target = direction === 0 ? link.b : link.a;
-    const slowMs = this.#slowMs.size === 0 ? 0 : (this.#slowMs.get(link.a.transport.sid) ?? 0) + (this.#slowMs.get(link.b.transport.sid) ?? 0);
-    const arrivalMs = Math.max(this.#world.nowMs + this.#latency() + slowMs, link.lastArrivalMs[direction]);
-    link.lastArrivalMs[direction] = arrivalMs;
-    target.transport.process.schedule(arrivalMs - this.#world.nowMs, () => {
-      if (!link.open) return;
-      if (link.onTheWay.delete(message)) this.#world.recorder?.arrived(message, this.#world.nowMs, false);
-      target.transport.handler?.frame(target.channel, frame);
+  #fly(end: End, flight: Flight, latencyMs: number): void {
+    const nowMs = this.#world.nowMs;
+    const slowMs = this.#slowMs.size === 0 ? 0 : (this.#slowMs.get(end.transport.sid) ?? 0) + (this.#slowMs.get(end.peer.transport.sid) ?? 0);
+    end.lastArrivalMs = Math.max(nowMs + latencyMs + slowMs, end.lastArrivalMs);
+    this.#world.schedule(end.lastArrivalMs - nowMs, () => this.#arrive(end, flight));
+  }
+
+  #arrive(end: End, flight: Flight): void {
+    const { peer } = end;
+    const { transport } = peer;
+    if (typeof end.fate === 'number') return this.#arriveLate(end, flight, end.fate);
+    if (end.fate === 'lost' || !peer.open) {
+      this.#record(end, flight, null);
+      if (peer.vanished && end.open && this.#running(transport.sid) !== null) this.#tell(end, peer.route);
+      return;
+    }
+    this.#record(end, flight, this.#world.nowMs);
+    transport.process.run(() => {
+      if (peer.open) this.#receive(end, flight);
     });
   }
 
-  /** Both ends learn of it: the closer at once, the other after the wire's latency (and not while it is cut off). */
+  /** From a connection that is over: the receiver has to know. */
+  #arriveLate(end: End, flight: Flight, atMs: number): void {
+    const { transport } = end.peer;
+    this.#world.schedule(Math.max(0, atMs - this.#world.nowMs), () => {
+      this.#record(end, flight, transport.running ? this.#world.nowMs : null);
+      if (transport.running) transport.process.run(() => this.#receive(end, flight));
+    });
+  }
+
+  #receive({ peer, transport: { sid } }: End, { frame }: Flight): void {
+    const { transport } = peer;
+    if (this.onMessage !== null) {
+      const message = this.#decodeOrNull(frame);
+      if (message !== null) this.onMessage('receive', sid, transport.sid, message);
+      transport.process.unwind();
+    }
+    transport.handler?.frame(peer.channel, frame);
+  }
+
+  #release(from: number, to: number): void {
+    const route = this.#route(from, to);
+    if (route.blocked) return;
+    const latencyMs = route.latencyMs();
+    for (const end of this.#ends.values()) if (end.route === route) for (const flight of end.held.splice(0)) this.#fly(end, flight, latencyMs);
+  }
+
+  // ------------------------------------------------------------ ends
+
+  /** The owner closes: the other end learns of it after the wire's latency (and not while it is cut off). */
   close(channel: number): void {
-    const link = this.#links.get(channel);
-    if (link === undefined || !link.open) return;
-    const closer = link.a.channel === channel ? link.a : link.b;
-    const other = link.a.channel === channel ? link.b : link.a;
-    link.open = false;
-    for (const message of link.onTheWay) this.#world.recorder?.arrived(message, this.#world.nowMs, true);
-    this.#links.delete(link.a.channel);
-    this.#links.delete(link.b.channel);
-    closer.transport.closed(closer.channel);
-    const direction = closer === link.a ? 0 : 1;
-    const tell = (): void => {
-      if (this.isCut(closer.transport.sid, other.transport.sid)) this.#world.schedule(100, tell);
-      else other.transport.process.schedule(this.#latency(), () => {
-        other.transport.closed(other.channel);
-        other.transport.handler?.channelDown(other.channel);
-      });
-    };
-    this.#world.schedule(Math.max(0, link.lastArrivalMs[direction] - this.#world.nowMs), tell);
-    if (link.kind === 'election') this.#world.schedule(20, () => this.#redial(closer.transport, other.transport));
+    const end = this.#ends.get(channel);
+    if (end === undefined || !end.open) return;
+    this.#forget(end);
+    if (!end.route.prng.chance(CLOSED_AND_SENT)) end.fate = 'lost';
+    if (end.peer.open) this.#world.schedule(Math.max(0, end.lastArrivalMs - this.#world.nowMs), () => this.#tell(end.peer, end.route));
+  }
+
+  /** A FIN or RST travels to `end`. */
+  #tell(end: End, route: Route): void {
+    if (!end.open) return;
+    if (route.blocked) this.#world.schedule(100, () => this.#tell(end, route));
+    else this.#world.schedule(route.latencyMs(), () => this.#down(end));
+  }
+
+  #break(end: End, lateMs?: number): void {
+    for (const each of [end, end.peer]) {
+      each.fate = lateMs === undefined ? 'lost' : this.#world.nowMs + lateMs;
+      for (const flight of each.held.splice(0)) this.#arrive(each, flight);
+      this.#world.schedule(each.route.latencyMs(), () => this.#down(each));
+    }
+  }
+
+  /** The connection is over for this end, which did not close it. */
+  #down(end: End): void {
+    end.transport.process.run(() => {
+      if (!end.open) return;
+      this.#forget(end);
+      end.transport.handler?.channelDown(end.channel);
+    });
+  }
+
+  #forget(end: End): void {
+    end.open = false;
+    end.transport.ends.delete(end.channel);
+    this.#ends.delete(end.channel);
+    for (const flight of end.held.splice(0)) this.#record(end, flight, null);
+    if (end.kind === 'election') this.#redial(end.transport.sid, end.peer.transport.sid, REDIAL_MS);
   }
 
   /** A process died: the kernel closes its channels. */
   died(sid: number): void {
     const transport = this.#transports.get(sid);
     if (transport === undefined) return;
-    for (const channel of transport.channels.keys()) this.close(channel);
+    for (const channel of [...transport.ends.keys()]) this.close(channel);
     transport.gone();
+  }
+
+  /** A machine lost power: nobody is told, and the others' ends stay half-open until they send something to the machine that is up again, or give up. */
+  vanished(sid: number): void {
+    const transport = this.#transports.get(sid);
+    if (transport === undefined) return;
+    for (const end of [...transport.ends.values()]) {
+      end.vanished = true;
+      this.#forget(end);
+    }
+    transport.gone();
+  }
+
+  // ------------------------------------------------------------ observers
+
+  /** The same frame often goes to several. */
+  #decode(frame: Uint8Array): PeerMessage {
+    if (this.#decodedFrame !== frame || this.#decoded === null) {
+      this.#decoded = decodePeerFrame(frame);
+      this.#decodedFrame = frame;
+    }
+    return this.#decoded;
+  }
+  /** Null: it was corrupted on its way. */
+  #decodeOrNull(frame: Uint8Array): PeerMessage | null {
+    try {
+      return this.#decode(frame);
+    } catch {
+      return null;
+    }
+  }
+
+  #record(end: End, { frame, sentMs }: Flight, arrivesMs: number | null): void {
+    const { recorder } = this.#world;
+    if (recorder === null) return;
+    const message = this.#decodeOrNull(frame);
+    recorder.message(end.transport.process.name, end.peer.transport.process.name, message?.type ?? 'corrupt', sentMs, arrivesMs, message === null ? {} : { ...message });
   }
 }
 
@@ -193,7 +370,7 @@ export class SimTransport implements PeerTransport {
   readonly sid: number;
   readonly process: Process;
   readonly #network: Network;
-  readonly channels = new Map<number, { kind: ChannelKind; sid: number }>();
+  readonly ends = new Map<number, End>();
   running = false;
 
   constructor(network: Network, sid: number, process: Process) {
@@ -223,26 +400,24 @@ export class SimTransport implements PeerTransport {
     this.#network.close(channel);
   }
   stop(done: Callback): void {
-    for (const channel of this.channels.keys()) this.#network.close(channel);
+    for (const channel of [...this.ends.keys()]) this.#network.close(channel);
     this.gone();
     this.process.schedule(0, () => done(null));
   }
 
   hasElection(sid: number): boolean {
-    for (const channel of this.channels.values()) if (channel.kind === 'election' && channel.sid === sid) return true;
+    for (const end of this.ends.values()) if (end.kind === 'election' && end.peer.transport.sid === sid) return true;
     return false;
   }
-  opened(kind: ChannelKind, channel: number, sid: number): void {
-    this.channels.set(channel, { kind, sid });
+  opened(end: End): void {
+    this.ends.set(end.channel, end);
     this.process.schedule(0, () => {
-      if (this.channels.has(channel)) this.handler?.channelUp(kind, channel, sid);
+      if (end.open) this.handler?.channelUp(end.kind, end.channel, end.peer.transport.sid);
     });
-  }
-  closed(channel: number): void {
-    this.channels.delete(channel);
   }
   gone(): void {
     this.running = false;
-    this.channels.clear();
+    for (const end of this.ends.values()) end.open = false;
+    this.ends.clear();
   }
 }

@@ -17,13 +17,13 @@
  */
 import { hashBytes } from './hash.ts';
 import { formatZxid, zxidCounter, zxidEpoch, type Zxid } from '../../coord/base/zxid.ts';
-import { decodePeerMessage } from '../../coord/wire/peer-codec.ts';
 import { Code } from '../../coord/wire/codes.ts';
 import type { Result, Stat } from '../../coord/wire/types.ts';
 import { decodeTxnGroup } from '../../coord/tree/txn-codec.ts';
 import type { Txn, TxnHeader } from '../../coord/tree/txn.ts';
+import type { PeerMessage } from '../../coord/zab/messages.ts';
 import type { TxnGroup } from '../../coord/zab/txn-group.ts';
-import type { Call } from '../workloads/sim-client.ts';
+import type { Call } from '../workloads/call.ts';
 import type { SimServer } from '../world/sim-server.ts';
 import { Violation, type World } from '../world/world.ts';
 import type { EarlierLife } from '../world/earlier-life.ts';
@@ -40,8 +40,8 @@ export class Judge {
   readonly #world: World;
   readonly #committed: Committed[] = [];
   readonly #indexOf = new Map<Zxid, number>();
-  /** The newest write of each session. */
-  readonly #written = new Map<bigint, number>();
+  /** The newest write of each client in each session. */
+  readonly #written = new Map<string, number>();
   readonly #digests = new Map<Zxid, number>();
   readonly model = new Model((invariant, message) => this.fail(invariant, message));
   #baseZxid: Zxid = 0;
@@ -156,11 +156,13 @@ export class Judge {
   #compareOrder({ zxid, sessionId }: TxnHeader, txn: Txn): void {
     const op = txn.type === 'multi' ? txn.txns.find((each) => 'data' in each) : txn;
     if (op === undefined || !('data' in op)) return;
-    const number = Number(textOf(op.data)?.split(':')[1]);
+    const [client, text] = textOf(op.data)?.split(':') ?? [];
+    const number = Number(text);
     if (Number.isNaN(number)) return;
-    const last = this.#written.get(sessionId) ?? -1;
+    const writer = `${sessionId}/${client}`;
+    const last = this.#written.get(writer) ?? -1;
     if (number <= last) this.fail('SessionOrder', `${formatZxid(zxid)} is write ${number} of a session whose write ${last} has been committed before`);
-    this.#written.set(sessionId, number);
+    this.#written.set(writer, number);
   }
 
   /** Before a group is applied: the tree must be the one that others had at this zxid. */
@@ -172,9 +174,8 @@ export class Judge {
     else if (known !== tree.digest) this.fail('Digest', `server ${sid}'s tree differs from others' at ${formatZxid(tree.lastProcessedZxid)}`);
   }
 
-  /** Every frame between servers, as it is sent. */
-  onSend(fromSid: number, toSid: number, frame: Uint8Array): void {
-    const message = decodePeerMessage(frame);
+  /** Every message between servers, as it is sent. */
+  onSend(fromSid: number, toSid: number, message: PeerMessage): void {
     // Only a leader sends LEADERINFO, and what the learner answers is a promise for that epoch.
     if (message.type === 'LEADERINFO') this.#offered.set(`${fromSid}>${toSid}`, message.epoch);
     if (message.type !== 'ACK' && message.type !== 'ACKEPOCH') return;

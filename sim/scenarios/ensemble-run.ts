@@ -6,7 +6,8 @@ import type { Prng } from '../../coord/base/prng.ts';
 import { Network } from '../doubles/network.ts';
 import { Nemesis, type Fault } from '../faults/nemesis.ts';
 import { Judge } from '../judges/judge.ts';
-import { SimClient } from '../workloads/sim-client.ts';
+import { Clients, type Stage } from '../workloads/clients.ts';
+import type { ClientPlan } from '../plan/plan.ts';
 import { earlierLife, writeEarlierLife } from '../world/earlier-life.ts';
 import { drawKnobs, drawServerKnobs } from '../world/knobs.ts';
 import { MARKS, type Mark } from '../world/marks.ts';
@@ -57,18 +58,20 @@ export function runEnsemble(name: string, options: RunOptions, mix: FaultMix, lo
   const prng = world.prng.fork('faults');
   const knobPrng = world.prng.fork('knobs');
   const knobs = drawKnobs(knobPrng);
-  world.trace('knobs', JSON.stringify(knobs));
+  world.trace('knobs', 'knobs', { ...knobs });
   const judge = new Judge(world);
-  const network = new Network(world, world.prng.fork('network'), { latencyMs: 0.2, jitterMs: knobs.jitterMs });
-  network.onSend = (from, to, frame) => judge.onSend(from, to, frame);
+  const network = new Network(world, { latencyMs: 0.2, jitterMs: knobs.jitterMs });
+  network.onSend = (from, to, message) => judge.onSend(from, to, message);
   const voters = Array.from({ length: options.servers }, (_, i) => i + 1);
   const servers = voters.map((sid) => new SimServer(world, network, judge, { sid, voters, mutant: options.mutant, knobs, own: drawServerKnobs(knobPrng) }));
   const manners = {
     move: knobPrng.pick([0, 0.03, 0.15]), stall: knobPrng.pick([0, 0.01, 0.03]), misbehave: knobPrng.pick([0, 0.02]), timeoutMs: knobPrng.pick([1000, 2000, 4000]),
     burst: load.burst, thinkMs: load.thinkMs,
   };
-  const clients = Array.from({ length: load.clients }, (_, i) => new SimClient(world, i + 1, servers, judge, manners));
-  for (const server of servers) server.onDeath = () => clients.forEach((client) => client.serverDied(server));
+  const plans = Array.from({ length: load.clients }, (_, i): ClientPlan => ({ id: i + 1, kind: 'raw', draws: true, ...manners }));
+  const stage: Stage = { when: () => {}, happened: () => {}, server: () => null };
+  const clients = new Clients(world, { clients: plans, ops: [], skip: [] }, servers, judge, stage);
+  for (const server of servers) server.onDeath = () => clients.serverDied(server);
   const nemesis = new Nemesis(world, network, servers, prng, FAULT_PHASE_MS);
   let lostAtMs = -1;
   let longestElectionMs = 0;
@@ -115,7 +118,7 @@ export function runEnsemble(name: string, options: RunOptions, mix: FaultMix, lo
   };
 
   for (const server of servers) world.schedule(prng.float() * 50, () => server.start());
-  for (const client of clients) client.start();
+  clients.start();
   watch();
   world.schedule(300 + prng.float() * 700, fault);
   world.run(FAULT_PHASE_MS, broken);
@@ -130,8 +133,8 @@ export function runEnsemble(name: string, options: RunOptions, mix: FaultMix, lo
     judge.fail('Liveness', `${LIVENESS_BOUND_MS} ms after everything healed: ${servers.map((server) => `server ${server.sid} ${server.quorumPeer?.server?.peer.state ?? 'is down'}, serving ${server.quorumPeer?.server?.serving ?? 'no'}`).join('; ')}; ${judge.counts.acked - ackedBefore} writes acked since`);
     return result('liveness');
   }
-  for (const client of clients) client.stop();
-  const end = (): boolean => broken() || (clients.every((client) => client.idle) && servers.every((server) => server.quorumPeer?.server?.tree.lastProcessedZxid === judge.committedZxid));
+  clients.stop();
+  const end = (): boolean => broken() || (clients.idle && servers.every((server) => server.quorumPeer?.server?.tree.lastProcessedZxid === judge.committedZxid));
   world.run(world.nowMs + 5000, end);
   if (!broken()) judge.converged(servers);
   if (broken()) return result(judge.violation?.invariant === 'Liveness' ? 'liveness' : 'safety');

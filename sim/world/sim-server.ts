@@ -69,10 +69,11 @@ export class SimServer {
     this.#world.trace(who, 'start');
     const trace: Trace = {
       event: (name, fields) => {
-        this.#world.trace(who, `${name} ${JSON.stringify(fields)}`);
+        this.#world.trace(who, name, fields);
         this.#judge.onTrace(this.sid, name, fields);
         this.#mark(name, fields);
         this.onTrace?.(name, fields);
+        this.process.unwind();
       },
     };
     const quorumPeer = new QuorumPeer(

@@ -4,9 +4,13 @@
  */
 import { Prng } from '../../coord/base/prng.ts';
 import type { Recorder } from '../record/recorder.ts';
-import { recordTrace } from '../record/record-world.ts';
 import { EventQueue, type Scheduled } from './event-queue.ts';
 import { Marks } from './marks.ts';
+import { ProcessDied } from './process.ts';
+import { streamsOf, type Streams } from './streams.ts';
+import { HASH_BEGIN, hashNumber, hashText, hashValue, NO_FIELDS, TraceEntry, type Fields } from './trace.ts';
+
+export { TraceEntry } from './trace.ts';
 
 export class Violation extends Error {
   readonly invariant: string;
@@ -17,12 +21,6 @@ export class Violation extends Error {
   }
 }
 
-export interface TraceEntry {
-  readonly atMs: number;
-  readonly who: string;
-  readonly what: string;
-}
-
 const KEPT_TRACE = 400;
 /** Times are multiples of 1/1024 ms, so that sums of times are exact and a deadline that was named is really reached. */
 const GRAIN = 1024;
@@ -30,21 +28,24 @@ const GRAIN = 1024;
 export class World {
   readonly seed: string;
   readonly prng: Prng;
+  /** Chance by name; see streams.ts. */
+  readonly streams: Streams;
   readonly #queue = new EventQueue();
   #nowMs = 0;
-  #hash = 0x811c9dc5;
+  #hash = HASH_BEGIN;
   events = 0;
   readonly marks = new Marks();
   /** The newest entries, for the report of a failure. */
   readonly recent: TraceEntry[] = [];
   /** Set to see every entry. */
   onTrace: ((entry: TraceEntry) => void) | null = null;
-  /** Set before the run to keep what `sim open` draws; it changes nothing in the run. */
+  /** Set to have the run drawn. */
   recorder: Recorder | null = null;
 
-  constructor(seed: string) {
+  constructor(seed: string, calm: readonly string[] = []) {
     this.seed = seed;
     this.prng = new Prng(seed);
+    this.streams = streamsOf(this.prng, calm);
   }
 
   get nowMs(): number {
@@ -55,16 +56,14 @@ export class World {
     return this.#queue.push(this.#nowMs + Math.ceil(Math.max(0, delayMs) * GRAIN) / GRAIN, run);
   }
 
-  trace(who: string, what: string): void {
-    let h = this.#hash ^ Math.floor(this.#nowMs * 1000);
-    for (let i = 0; i < who.length; i++) h = Math.imul(h ^ who.charCodeAt(i), 0x01000193);
-    for (let i = 0; i < what.length; i++) h = Math.imul(h ^ what.charCodeAt(i), 0x01000193);
-    this.#hash = h;
-    const entry = { atMs: this.#nowMs, who, what };
+  /** `fields` must not be written to afterwards. */
+  trace(who: string, name: string, fields: Fields = NO_FIELDS): void {
+    this.#hash = hashValue(hashText(hashText(hashNumber(this.#hash, this.#nowMs), who), name), fields);
+    const entry = new TraceEntry(this.#nowMs, who, name, fields);
     this.recent.push(entry);
     if (this.recent.length > 2 * KEPT_TRACE) this.recent.splice(0, KEPT_TRACE);
     this.onTrace?.(entry);
-    if (this.recorder !== null) recordTrace(this.recorder, this.#nowMs, who, what);
+    this.recorder?.event(this.#nowMs, who, name, fields);
   }
 
   get traceHash(): string {
@@ -80,7 +79,12 @@ export class World {
       if (next.cancelled) continue;
       this.#nowMs = next.atMs;
       this.events++;
-      next.run();
+      try {
+        next.run();
+      } catch (error) {
+        // A process was killed by what it did itself; the rest of what it would have done is not done.
+        if (!(error instanceof ProcessDied)) throw error;
+      }
       if (stop()) return;
     }
     this.#nowMs = Math.max(this.#nowMs, untilMs);

@@ -3,12 +3,11 @@ import test from 'ava';
 import { TxnGroupEncoder } from '../../coord/tree/txn-codec.ts';
 import type { Txn } from '../../coord/tree/txn.ts';
 import { makeZxid, zxidCounter, type Zxid } from '../../coord/base/zxid.ts';
-import { encodePeerMessage } from '../../coord/wire/peer-codec.ts';
 import type { TxnGroup } from '../../coord/zab/txn-group.ts';
 import { Judge } from '../../sim/judges/judge.ts';
 import { SessionWatches } from '../../sim/workloads/session-watches.ts';
 import { Marks } from '../../sim/world/marks.ts';
-import type { Call } from '../../sim/workloads/sim-client.ts';
+import type { Call } from '../../sim/workloads/call.ts';
 import { Network } from '../../sim/doubles/network.ts';
 import { SimServer } from '../../sim/world/sim-server.ts';
 import { drawKnobs, drawServerKnobs } from '../../sim/world/knobs.ts';
@@ -92,10 +91,10 @@ test('SyncRead: a read after sync that misses an acked write', (t) => {
 test('QuorumDurability: an ACK of what the disk does not hold', (t) => {
   const world = new World('durability');
   const judge = new Judge(world);
-  const network = new Network(world, world.prng.fork('network'), { latencyMs: 1, jitterMs: 0 });
+  const network = new Network(world, { latencyMs: 1, jitterMs: 0 });
   const prng = world.prng.fork('knobs');
   judge.started(1, new SimServer(world, network, judge, { sid: 1, voters: [1, 2, 3], mutant: null, knobs: drawKnobs(prng), own: drawServerKnobs(prng) }));
-  judge.onSend(1, 2, encodePeerMessage({ type: 'ACK', zxid: at(7) }));
+  judge.onSend(1, 2, { type: 'ACK', zxid: at(7) });
   t.is(judge.violation?.invariant, 'QuorumDurability');
 });
 
