@@ -34,6 +34,7 @@ export type MasterEffect =
   | { readonly type: 'completeCheckpoint'; readonly writeId: number; readonly jobId: JobId; readonly metadata: CheckpointMetadata; readonly completed: readonly CompletedCheckpoint[] }
   /** Delete what storage has of it. Nobody waits. */
   | { readonly type: 'discardCheckpoint'; readonly jobId: JobId; readonly checkpointId: number }
-  | { readonly type: 'discoverSplits'; readonly jobId: JobId; readonly vertexId: string }
+  /** `known`: ids of the splits that the job has. */
+  | { readonly type: 'discoverSplits'; readonly jobId: JobId; readonly vertexId: string; readonly known: readonly string[] }
   /** For the log. */
   | { readonly type: 'trace'; readonly name: string; readonly fields: Readonly<Record<string, unknown>> };

@@ -260,7 +260,7 @@ export class JobExecution {
     for (const [vertexId, atMs] of this.#discoverAtMs) {
       if (this.#master.nowMs < atMs) continue;
       this.#discoverAtMs.set(vertexId, Infinity);
-      this.#master.emit({ type: 'discoverSplits', jobId: this.spec.jobId, vertexId });
+      this.#master.emit({ type: 'discoverSplits', jobId: this.spec.jobId, vertexId, known: (this.#splits[vertexId]?.assigned ?? []).map(({ split }) => split.id) });
     }
     for (const region of this.#regions) {
       if (region.phase !== 'canceling' || region.tasks.some(({ execution }) => execution !== null && isLive(execution))) continue;

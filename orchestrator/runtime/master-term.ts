@@ -255,7 +255,7 @@ export class MasterTerm {
         void this.#discard(effect.jobId, effect.checkpointId);
         return;
       case 'discoverSplits':
-        void this.#discover(effect.jobId, effect.vertexId);
+        void this.#discover(effect.jobId, effect.vertexId, effect.known);
         return;
       case 'trace':
         if (!QUIET.has(effect.name)) this.#options.log(describe(effect.name, effect.fields));
@@ -276,10 +276,10 @@ export class MasterTerm {
     );
   }
 
-  async #discover(jobId: string, vertexId: string): Promise<void> {
+  async #discover(jobId: string, vertexId: string, known: readonly string[]): Promise<void> {
     const job = this.#jobs.get(jobId) as RecoveredJob;
     try {
-      const { bounded, splits } = await this.#discovery.discover(job.spec, vertexId, this.#storageOf(jobId));
+      const { bounded, splits } = await this.#discovery.discover(job.spec, vertexId, known, this.#storageOf(jobId));
       this.#step({ type: 'splitsDiscovered', jobId, vertexId, bounded, splits });
     } catch (error) {
       const retryable = !(error instanceof DreyError) || error.retryable;

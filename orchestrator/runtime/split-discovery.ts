@@ -16,9 +16,9 @@ export class SplitDiscovery {
     this.#bundles = new BundleCache(loadBundle);
   }
 
-  async discover(spec: JobSpec, vertexId: string, storage: Storage): Promise<{ bounded: boolean; splits: SourceSplit[] }> {
+  async discover(spec: JobSpec, vertexId: string, known: readonly string[], storage: Storage): Promise<{ bounded: boolean; splits: SourceSplit[] }> {
     const source = await this.#source(spec, vertexId, storage);
-    return { bounded: source.boundedness === 'bounded', splits: await source.discoverSplits() };
+    return { bounded: source.boundedness === 'bounded', splits: await source.discoverSplits(known) };
   }
 
   async #source(spec: JobSpec, vertexId: string, storage: Storage): Promise<Source<unknown>> {

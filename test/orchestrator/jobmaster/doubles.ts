@@ -147,6 +147,8 @@ export class Bench {
   readonly jobs = new Map<string, StoredJob>();
   readonly metadata = new Map<string, CheckpointMetadata>();
   readonly taskManagers = new Map<string, FakeTaskManager>();
+  /** What the source was told of, look by look. */
+  readonly discoveries: (readonly string[])[] = [];
   readonly discarded: string[] = [];
   /** Looks at each message before it arrives. */
   onSend: ((to: FakeTaskManager, message: MasterMessage) => void) | null = null;
@@ -296,6 +298,7 @@ export class Bench {
         return;
       }
       case 'discoverSplits':
+        this.discoveries.push(effect.known);
         this.step({ type: 'splitsDiscovered', jobId: effect.jobId, vertexId: effect.vertexId, bounded: this.bounded, splits: this.splits.map((id) => ({ id, spec: null })) });
         return;
       case 'discardCheckpoint':

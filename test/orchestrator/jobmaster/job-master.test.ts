@@ -389,6 +389,17 @@ test('splits stay with their subtask; new ones reach running tasks once they are
   t.deepEqual([splitsOf(0), splitsOf(1)], [['s0', 's2', 's4'], ['s1', 's3']]);
 });
 
+test('a later look for splits says which ones the job has, so that a source that starts at the latest record reads the others whole', (t) => {
+  const bench = new Bench();
+  bench.submit();
+  bench.splits = [...bench.splits, 's3'];
+  bench.pass(2000);
+  bench.elect();
+  bench.pass(2000);
+  t.deepEqual(bench.discoveries.slice(0, 2), [[], ['s0', 's1', 's2']]);
+  t.deepEqual(bench.discoveries.at(-1), ['s0', 's1', 's2', 's3']);
+});
+
 test('a broken connection aborts the checkpoint, not the tasks', (t) => {
   const bench = new Bench();
   bench.submit();
