@@ -26,6 +26,8 @@ export interface RunResult {
   /** Longest time from a fault that took the leader to the next leader that serves, virtual ms. */
   readonly longestElectionMs: number;
   readonly marks: Readonly<Record<Mark, number>>;
+  /** Operations that each client drew, by its name ('client-2'): what `skip` can name. */
+  readonly drawn?: Readonly<Record<string, number>>;
   /** The newest entries of the trace, oldest first. */
   readonly recent: readonly TraceEntry[];
 }
