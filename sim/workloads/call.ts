@@ -12,4 +12,13 @@ export interface Call {
   readonly invokedMs: number;
   /** The newest zxid of any write that was acked to anyone before this call began. */
   readonly ackedBefore: Zxid;
+  /** Of 'create-sequential'. */
+  readonly ephemeral?: boolean;
+  /** Of 'multi': what it asks for, in order; a set or create writes `value`. */
+  readonly ops?: readonly CallOp[];
+}
+export interface CallOp {
+  readonly kind: 'create' | 'set' | 'delete' | 'check';
+  readonly path: string;
+  readonly version: number;
 }

@@ -384,7 +384,7 @@ export class RawClient implements Client {
       const ephemeral = `/e${prng.below(12)}`;
       const rarely = prng.float();
       if (draw < 0.75) return () => this.#write(connection, OpCode.create, this.#call('create', rarely < 0.2 ? QUEUE : path));
-      if (draw < 0.82) return () => this.#write(connection, OpCode.create, this.#call('create-sequential', `${QUEUE}/s-`), rarely < 0.7 ? CreateFlag.EPHEMERAL_SEQUENTIAL : CreateFlag.PERSISTENT_SEQUENTIAL);
+      if (draw < 0.82) return () => this.#write(connection, OpCode.create, { ...this.#call('create-sequential', `${QUEUE}/s-`), ephemeral: rarely < 0.7 }, rarely < 0.7 ? CreateFlag.EPHEMERAL_SEQUENTIAL : CreateFlag.PERSISTENT_SEQUENTIAL);
       if (draw < 0.87) return () => this.#write(connection, OpCode.create, this.#call('create-ephemeral', ephemeral), CreateFlag.EPHEMERAL);
       if (draw < 0.94) return () => this.#write(connection, OpCode.delete, this.#call('delete', rarely < 0.3 ? ephemeral : rarely > 0.95 ? QUEUE : path, version < 0 ? -1 : 0));
       const ops = [request(OpCode.check, 0, path), request(OpCode.setData, 0, path), request(OpCode.create, 0, `/k${prng.below(PATHS)}`), request(OpCode.delete, 0, `/k${prng.below(PATHS)}`)];
@@ -395,7 +395,7 @@ export class RawClient implements Client {
   }
 
   #multi(connection: Connection, path: string, ops: ClientRequest[]): void {
-    const call = this.#call('multi', path);
+    const call: Call = { ...this.#call('multi', path), ops: ops.map((op) => ({ kind: op.op === OpCode.create ? 'create' : op.op === OpCode.setData ? 'set' : op.op === OpCode.delete ? 'delete' : 'check', path: op.path, version: op.version })) };
     for (const op of ops) {
       op.data = Buffer.from(call.value);
       op.acl = OPEN_ACL;
