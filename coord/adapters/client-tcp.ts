@@ -1,6 +1,6 @@
 /** The client's transport for ZooKeeper's protocol: one TCP socket, frames behind a 4-byte length, one write per flush. */
 import { connect, type Socket } from 'node:net';
-import { FrameReader } from '../wire/frame-reader.ts';
+import { FrameReader, withLengths } from '../wire/frame-reader.ts';
 import type { ClientTransport, ClientTransportHandler, ServerAddress } from '../client/transport.ts';
 
 /** A reply can be as long as a list of a million children. */
@@ -11,7 +11,6 @@ export class TcpClientTransport implements ClientTransport {
   #connection = 0;
   #socket: Socket | null = null;
   #unsent: Uint8Array[] = [];
-  #unsentBytes = 0;
 
   open(connection: number, server: ServerAddress): void {
     this.close(this.#connection);
@@ -43,21 +42,13 @@ export class TcpClientTransport implements ClientTransport {
   send(connection: number, frame: Uint8Array): void {
     if (connection !== this.#connection || this.#socket === null) return;
     this.#unsent.push(frame);
-    this.#unsentBytes += 4 + frame.length;
   }
 
   flush(connection: number): void {
     if (connection !== this.#connection || this.#socket === null || this.#unsent.length === 0) return;
-    const out = Buffer.allocUnsafe(this.#unsentBytes);
-    let at = 0;
-    for (const frame of this.#unsent) {
-      out.writeInt32BE(frame.length, at);
-      out.set(frame, at + 4);
-      at += 4 + frame.length;
-    }
+    const frames = this.#unsent;
     this.#unsent = [];
-    this.#unsentBytes = 0;
-    this.#socket.write(out);
+    this.#socket.write(withLengths(frames));
   }
 
   close(connection: number): void {
@@ -65,7 +56,6 @@ export class TcpClientTransport implements ClientTransport {
     const socket = this.#socket;
     this.#socket = null;
     this.#unsent = [];
-    this.#unsentBytes = 0;
     socket.destroy();
   }
 }

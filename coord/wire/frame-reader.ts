@@ -104,3 +104,15 @@ export class FrameReader {
     this.#heldLength = needed;
   }
 }
+
+/** The way out: each frame behind its length, in one piece. */
+export function withLengths(frames: readonly Uint8Array[]): Buffer {
+  const out = Buffer.allocUnsafe(frames.reduce((sum, frame) => sum + 4 + frame.length, 0));
+  let at = 0;
+  for (const frame of frames) {
+    out.writeInt32BE(frame.length, at);
+    out.set(frame, at + 4);
+    at += 4 + frame.length;
+  }
+  return out;
+}

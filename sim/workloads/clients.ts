@@ -36,6 +36,8 @@ export interface Client {
   readonly sessionId: bigint;
   readonly password: Uint8Array;
   readonly idle: boolean;
+  /** Operations drawn so far, left out ones included. */
+  readonly drawn: number;
   start(): void;
   /** No new requests; what is in flight is still answered. */
   stop(): void;
@@ -69,6 +71,11 @@ export class Clients {
 
   stop(): void {
     for (const client of this.all) client.stop();
+  }
+
+  /** Operations that each has drawn, by its name. */
+  get drawn(): Record<string, number> {
+    return Object.fromEntries(this.all.map(({ id, drawn }) => [`client-${id}`, drawn]));
   }
 
   get idle(): boolean {

@@ -97,6 +97,9 @@ export class RawClient implements Client {
   get password(): Uint8Array {
     return this.#password;
   }
+  get drawn(): number {
+    return this.#drawn;
+  }
   get idle(): boolean {
     return (this.#connection?.inFlight.length ?? 0) === 0 && this.#prescribed.length === 0;
   }

@@ -3,7 +3,7 @@ export const MARKS = [
   'DIFF', 'TRUNC', 'SNAP', 'SNAP installed', 'SNAP of a suspect', 'journal read', 'journal unreadable', 'suspect journal', 'torn tail', 'roll-over',
   'disk failed', 'flush', 'segment made', 'segment purged', 'SESSIONMOVED', 'revalidated', 'session refused', 'wrong password', 'session expired', 'session closed',
   'SYNC lost', 'write lost', 'watch event', 'watch event missed', 'multi', 'failed multi', 'sequential', 'ephemeral ended',
-  'session nobody knows', 'session shared', 'close beside expiry', 'request after close',
+  'session nobody knows', 'session shared', 'close beside expiry', 'request after close', 'client not read from',
 ] as const;
 export type Mark = (typeof MARKS)[number];
 
