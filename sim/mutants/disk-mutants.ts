@@ -1,0 +1,73 @@
+/** Mutants of the journal, the state and the driver loop over them. */
+import type { Mutant } from './mutant.ts';
+
+const JOURNAL = 'coord/storage/journal.ts';
+const RECOVERY = 'coord/storage/journal-recovery.ts';
+const STATE = 'coord/storage/state-store.ts';
+const STORAGE = 'coord/storage/storage.ts';
+const DRIVER = 'coord/runtime/quorum-peer.ts';
+
+export const diskMutants: readonly Mutant[] = [
+  {
+    name: 'acks-after-a-failed-write', historic: 'ZK-4882', summary: 'a failed write of the journal is taken for a good one: its log has a hole, and acks go on',
+    edits: [{ file: JOURNAL, find: "      if (error !== null) return this.#fail(error, 'write to');\n", replace: '      void error;\n' }],
+    hunts: [{ scenario: 'bad-disks', servers: 3 }], expects: ['QuorumDurability', 'Boot'],
+  },
+  {
+    name: 'failed-journal-goes-on', historic: 'ZK-2247', summary: 'after a failed write nothing is logged any more, but the server goes on, and a leader leads on',
+    edits: [{ file: DRIVER, find: "      if (error !== null) this.#diskFailed(error, incarnation);\n      else this.#peerEvent({ type: 'persisted', seq });", replace: "      if (error === null) this.#peerEvent({ type: 'persisted', seq });" }],
+    hunts: [{ scenario: 'bad-disks', servers: 3 }], expects: ['Liveness', 'Convergence'],
+  },
+  {
+    name: 'applied-in-another-batch', historic: 'ZK-3144', summary: 'how far the state goes is written in another batch than its entries',
+    edits: [
+      {
+        file: STATE,
+        find: '    ops.push({ type: \'put\', key: appliedKey(generation), value: encodeApplied(generation, appliedZxid, durable, number, (flushes[0] as Flush).number) });\n    this.#flushing = true;',
+        replace: '    this.#kv.batch([{ type: \'put\', key: flushKey(generation, number), value: encodeFlush(bytes) }, { type: \'put\', key: appliedKey(generation), value: encodeApplied(generation, appliedZxid, durable, number, (flushes[0] as Flush).number) }], { sync: true }, () => {});\n    this.#flushing = true;',
+      },
+    ],
+    hunts: [{ scenario: 'power-failure', servers: 3 }, { scenario: 'leader-loss', servers: 5 }], expects: ['Digest', 'StateOnDisk'],
+  },
+  {
+    name: 'state-ahead-of-journal', historic: 'ZK-1573', summary: 'the state is flushed beyond what the own journal holds',
+    edits: [
+      { file: DRIVER, find: 'return !storage.flushing && applied > storage.flushedZxid && applied <= storage.lastDurableZxid;', replace: 'return !storage.flushing && applied > storage.flushedZxid;' },
+      { file: STORAGE, find: '      appliedZxid <= journal.durableZxid,\n', replace: '      appliedZxid >= 0,\n' },
+    ],
+    hunts: [{ scenario: 'power-failure', servers: 3 }, { scenario: 'swarm', servers: 3 }], expects: ['StateOnDisk', 'Liveness'],
+  },
+  {
+    name: 'purged-before-flushed', historic: 'ZK-3056', summary: 'the journal is let go of before the state holds what is in it',
+    edits: [{ file: STORAGE, find: 'journal.purge(Math.min(keepAfterZxid, state.appliedZxid), ', replace: 'journal.purge(Math.min(keepAfterZxid, journal.durableZxid), ' }],
+    hunts: [{ scenario: 'power-failure', servers: 3 }, { scenario: 'flood', servers: 3 }], expects: ['StateOnDisk', 'QuorumDurability', 'Liveness', 'TotalOrder'],
+  },
+  {
+    name: 'crc-not-checked', historic: 'CORDS', summary: 'the checksum of journal records is not looked at',
+    edits: [
+      {
+        file: 'coord/storage/journal-segment.ts',
+        find: 'for (let record = readRecord(bytes, 0, number, true); record !== null; record = readRecord(bytes, end, number, true)) {',
+        replace: 'for (let record = readRecord(bytes, 0, number, false); record !== null; record = readRecord(bytes, end, number, false)) {',
+      },
+    ],
+    hunts: [{ scenario: 'bad-disks', servers: 3 }, { scenario: 'power-failure', servers: 3 }], expects: ['Integrity', 'Digest', 'TotalOrder', 'EpochsOnDisk', 'Boot', 'StateOnDisk'],
+  },
+  {
+    name: 'torn-tail-is-damage', historic: 'LAZYFS-ZK-2/7/8', summary: 'a torn tail, which was never acked, is taken for damage: the server votes no more until somebody sends it a SNAP',
+    edits: [{ file: RECOVERY, find: '    warnings.push(`cut a torn tail', replace: '    problems.push(`cut a torn tail' }],
+    hunts: [{ scenario: 'power-failure', servers: 3 }], expects: ['Liveness', 'Suspect'],
+  },
+  {
+    name: 'damage-ignored', historic: 'CORDS', summary: 'damage below the tail is cut like a torn tail: what was acked is forgotten',
+    edits: [
+      { file: RECOVERY, find: '    suspect: problems.length > 0,\n', replace: '    suspect: false,\n' },
+    ],
+    hunts: [{ scenario: 'bad-disks', servers: 3 }, { scenario: 'bad-disks', servers: 5 }], expects: ['Suspect', 'TotalOrder', 'PrimaryIntegrity', 'Durability', 'CommittedLog'],
+  },
+  {
+    name: 'head-before-its-records', historic: 'LAZYFS-ZK-2/7/8', summary: 'a segment\'s head, which makes the records behind it count, is written before them',
+    edits: [{ file: JOURNAL, find: '    else this.#fileWrite(segment, records, (error) => (error === null ? writeHead() : fail(error)));', replace: '    else {\n      let open = 2;\n      const headLater = writeHead;\n      this.#fileWrite(segment, head, (error) => (error === null ? void (--open === 0 && headLater()) : fail(error)));\n      this.#fileWrite(segment, records, (error) => (error === null ? void (--open === 0 && headLater()) : fail(error)));\n    }' }],
+    hunts: [{ scenario: 'power-failure', servers: 3 }, { scenario: 'leader-loss', servers: 3 }], expects: ['Boot', 'StateOnDisk', 'Suspect', 'Liveness', 'EpochsOnDisk', 'QuorumDurability'],
+  },
+];

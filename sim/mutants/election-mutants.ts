@@ -1,0 +1,79 @@
+/** Mutants of the election and of discovery: who leads, and in which epoch. */
+import type { Mutant } from './mutant.ts';
+
+const ELECTION = 'coord/zab/fast-leader-election.ts';
+const LEADER = 'coord/zab/leader.ts';
+
+export const electionMutants: readonly Mutant[] = [
+  {
+    name: 'election-ignores-epoch', historic: 'ZK-4643', summary: 'votes and ACKEPOCHs are compared by zxid alone, not by epoch first',
+    edits: [
+      { file: ELECTION, find: '  if (a.peerEpoch !== b.peerEpoch) return a.peerEpoch > b.peerEpoch;\n', replace: '' },
+      {
+        file: LEADER,
+        find: 'const ahead = message.currentEpoch > this.#electedEpoch\n      || (message.currentEpoch === this.#electedEpoch && message.lastZxid > this.#initialZxid);',
+        replace: 'const ahead = message.lastZxid > this.#initialZxid;',
+      },
+    ],
+    hunts: [{ scenario: 'leader-loss', servers: 3 }, { scenario: 'split-brain', servers: 5 }, { scenario: 'power-failure', servers: 3 }], expects: ['TotalOrder', 'PrimaryIntegrity', 'Durability', 'AckedWrites', 'Digest'],
+  },
+  {
+    name: 'leader-behind-a-follower', historic: 'ZK-335', summary: 'a leader goes on though a follower of its quorum is ahead of it',
+    edits: [{ file: LEADER, find: '    if (ahead && !learner.suspect) this.stepDown(', replace: '    if (ahead && learner.suspect) this.stepDown(' }],
+    hunts: [{ scenario: 'leader-loss', servers: 3 }, { scenario: 'split-brain', servers: 5 }, { scenario: 'power-failure', servers: 5 }], expects: ['TotalOrder', 'PrimaryIntegrity', 'Durability', 'AckedWrites', 'Digest'],
+  },
+  {
+    name: 'lowest-vote-wins', historic: '', summary: 'the vote with the lowest zxid is preferred, and discovery does not look',
+    edits: [
+      { file: ELECTION, find: '  if (a.zxid !== b.zxid) return a.zxid > b.zxid;\n', replace: '  if (a.zxid !== b.zxid) return a.zxid < b.zxid;\n' },
+      { file: LEADER, find: '    if (ahead && !learner.suspect) this.stepDown(', replace: '    if (ahead && learner.suspect) this.stepDown(' },
+    ],
+    hunts: [{ scenario: 'leader-loss', servers: 3 }], expects: ['TotalOrder', 'PrimaryIntegrity', 'Durability', 'AckedWrites', 'Digest'],
+  },
+  {
+    name: 'old-round-counts', historic: 'ZK-1818', summary: 'votes of an older election round are counted in the current one',
+    edits: [{ file: ELECTION, find: '    if (notice.electionEpoch < this.round) {', replace: '    if (notice.electionEpoch < -1) {' }],
+    hunts: [{ scenario: 'split-brain', servers: 3 }, { scenario: 'rolling-restart', servers: 3 }], expects: ['Liveness', 'SlowElection', 'VoteRound'],
+  },
+  {
+    name: 'joins-own-round-only', historic: 'ZK-1514', summary: 'a server believes that somebody leads only if it says so in its own election round: a restarted one never joins',
+    edits: [{ file: ELECTION, find: '    this.#outOfElection.set(from, notice);\n', replace: '    if (notice.electionEpoch === this.round) this.#outOfElection.set(from, notice);\n' }],
+    hunts: [{ scenario: 'rolling-restart', servers: 3 }, { scenario: 'leader-loss', servers: 3 }], expects: ['Liveness'],
+  },
+  {
+    name: 'roll-over-keeps-epoch', historic: 'ZK-1277', summary: 'a leader does not give up its epoch when the counter of its zxids ends (which it does early here)',
+    edits: [
+      { file: 'coord/server/leader-pipeline.ts', find: 'if (zxidCounter(this.#lastProposed) >= COUNTER_MAX) return;', replace: 'if (zxidCounter(this.#lastProposed) >= 150) return;' },
+      { file: LEADER, find: "this.stepDown('the zxid counter ends: a new epoch is needed');", replace: 'void 0;' },
+    ],
+    hunts: [{ scenario: 'rolling-restart', servers: 3 }], expects: ['Liveness', 'EpochCounter'],
+  },
+  {
+    name: 'accepted-epoch-not-durable', historic: 'ZK-335, ZK-2307', summary: 'ACKEPOCH is sent before acceptedEpoch is on disk',
+    edits: [{ file: 'coord/zab/learner.ts', find: '    this.#ackEpochAfterSeq = context.seq;', replace: '    this.#ackEpochAfterSeq = 0;' }],
+    hunts: [{ scenario: 'leader-loss', servers: 3 }], expects: ['QuorumDurability'],
+  },
+  {
+    name: 'own-accepted-epoch-not-durable', historic: 'ZK-2307', summary: 'a leader counts its own promise of the epoch before it is on its disk',
+    edits: [{ file: LEADER, find: '    if (context.durableSeq < this.#acceptedEpochSeq) return;\n', replace: '' }],
+    hunts: [{ scenario: 'power-failure', servers: 3 }, { scenario: 'leader-loss', servers: 3 }], expects: ['QuorumDurability', 'Leadership', 'EpochsOnDisk'],
+  },
+  {
+    name: 'epoch-of-own-choice', historic: 'ZK-1081', summary: 'a new leader does not ask which epochs others have accepted, and takes whatever ACKEPOCH comes for a promise',
+    edits: [
+      { file: LEADER, find: '        accepted = Math.max(accepted, learner.acceptedEpoch);\n', replace: '' },
+      { file: LEADER, find: 'return !learner.suspect && learner.acceptedEpoch < this.epoch;', replace: 'return !learner.suspect;' },
+    ],
+    hunts: [{ scenario: 'split-brain', servers: 3 }, { scenario: 'leader-loss', servers: 3 }], expects: ['Leadership', 'Integrity', 'QuorumDurability'],
+  },
+  {
+    name: 'suspect-votes', historic: 'CORDS', summary: 'a server whose journal is damaged votes, may lead and counts in a quorum',
+    edits: [
+      { file: ELECTION, find: '    if (suspect) return { sid: NO_VOTE, zxid: 0, peerEpoch: 0 };\n', replace: '    void suspect;\n' },
+      { file: 'coord/zab/peer.ts', find: "    assert(!context.suspect, 'a suspect log never leads');\n", replace: '' },
+      { file: LEADER, find: '        if (!learner.suspect) known++;', replace: '        known++;' },
+      { file: LEADER, find: 'return !learner.suspect && learner.acceptedEpoch < this.epoch;', replace: 'return learner.acceptedEpoch < this.epoch;' },
+    ],
+    hunts: [{ scenario: 'bad-disks', servers: 3 }, { scenario: 'bad-disks', servers: 5 }], expects: ['TotalOrder', 'PrimaryIntegrity', 'Durability', 'Leadership', 'Digest'],
+  },
+];

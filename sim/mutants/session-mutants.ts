@@ -1,0 +1,68 @@
+/** Mutants of sessions and ephemerals. */
+import type { Mutant } from './mutant.ts';
+
+const PIPELINE = 'coord/server/leader-pipeline.ts';
+const SERVER = 'coord/server/server.ts';
+
+export const sessionMutants: readonly Mutant[] = [
+  {
+    name: 'reattached-loses-ephemerals', historic: 'ZK-1367', summary: 'a session that comes back through another server loses track of its ephemerals: they outlive it',
+    edits: [{ file: PIPELINE, find: '    this.#owner.set(sessionId, originId);\n    this.#tracker.touch(sessionId, nowMs);\n    return session.timeoutMs;', replace: '    this.#owner.set(sessionId, originId);\n    this.#tracker.touch(sessionId, nowMs);\n    session.ephemerals.clear();\n    return session.timeoutMs;' }],
+    hunts: [{ scenario: 'swarm', servers: 3 }], expects: ['TxnDecision', 'Ephemerals'],
+  },
+  {
+    name: 'create-after-close', historic: 'ZK-1208', summary: 'a create behind an outstanding closeSession is prepared: an ephemeral of a dead session',
+    edits: [
+      { file: PIPELINE, find: '    } else if (!prep.hasSession(sessionId)) {\n', replace: '    } else if (!this.#tree.sessions.has(sessionId) && !prep.hasSession(sessionId)) {\n' },
+      { file: 'coord/tree/session-changes.ts', find: 'if (change !== undefined && change.exists !== null) return change.exists;', replace: 'if (change !== undefined && change.exists === true) return true;' },
+    ],
+    hunts: [{ scenario: 'swarm', servers: 3 }, { scenario: 'flood', servers: 3 }], expects: ['TxnDecision', 'Ephemerals'],
+  },
+  {
+    name: 'close-misses-outstanding', historic: 'ZK-2355', summary: 'closeSession leaves the ephemerals whose creates are still outstanding',
+    edits: [{ file: 'coord/tree/session-changes.ts', find: '    for (const path of this.#changes.get(sessionId)?.ephemerals ?? []) paths.add(path);\n', replace: '' }],
+    hunts: [{ scenario: 'swarm', servers: 3 }, { scenario: 'flood', servers: 3 }], expects: ['TxnDecision', 'Ephemerals'],
+  },
+  {
+    name: 'ephemeral-survives-close-on-followers', historic: 'ZK-5010, ZK-2355', summary: 'a closed session\'s ephemerals are removed by the leader only',
+    edits: [
+      { file: 'coord/tree/data-tree.ts', find: 'return this.#closeSession(header, txn);', replace: 'return this.#closeSession(header, wantResult ? txn : { ...txn, paths: [] });' },
+    ],
+    hunts: [{ scenario: 'swarm', servers: 3 }], expects: ['Digest', 'Ephemerals'],
+  },
+  {
+    name: 'touches-stay-here', historic: '', summary: 'followers do not tell the leader which sessions they hear: live sessions expire',
+    edits: [{ file: SERVER, find: '    else if (ids.length > 0) this.#toLeader(touchFrame(ids));\n', replace: '    else if (ids.length > 1000) this.#toLeader(touchFrame(ids));\n' }],
+    hunts: [{ scenario: 'rolling-restart', servers: 3 }, { scenario: 'leader-loss', servers: 5 }], expects: ['SessionExpiry', 'EarlyExpiry'],
+  },
+  {
+    name: 'expires-a-tick-early', historic: '', summary: 'the time at which a session is due is rounded down to a tick',
+    edits: [{ file: 'coord/tree/session-tracker.ts', find: 'return Math.ceil(dueMs / this.#tickMs) * this.#tickMs;', replace: 'return Math.floor(dueMs / this.#tickMs) * this.#tickMs;' }],
+    hunts: [{ scenario: 'swarm', servers: 3 }, { scenario: 'swarm', servers: 5 }], expects: ['SessionExpiry', 'EarlyExpiry'],
+  },
+  {
+    name: 'expires-by-the-wall-clock', historic: 'KAFKA-7165', summary: 'sessions are timed by the wall clock, which jumps',
+    edits: [{ file: SERVER, find: '    this.#leader?.expire(this.#nowMs, this.#wallMs);', replace: '    this.#leader?.expire(Math.max(this.#nowMs, this.#wallMs - 1_700_000_000_000), this.#wallMs);' }],
+    hunts: [{ scenario: 'swarm', servers: 3 }, { scenario: 'swarm', servers: 5 }], expects: ['SessionExpiry', 'EarlyExpiry'],
+  },
+  {
+    name: 'new-leader-old-timeouts', historic: '', summary: 'a new leader does not give sessions their whole timeout again',
+    edits: [{ file: PIPELINE, find: 'this.#tracker.track(sessionId, session.timeoutMs, nowMs);\n    this.#nextReapMs', replace: 'this.#tracker.track(sessionId, session.timeoutMs, nowMs - session.timeoutMs);\n    this.#nextReapMs' }],
+    hunts: [{ scenario: 'leader-loss', servers: 3 }], expects: ['SessionExpiry', 'EarlyExpiry'],
+  },
+  {
+    name: 'session-never-expires', historic: 'ZK-1367', summary: 'a silent session is not ended: its ephemerals stay',
+    edits: [{ file: PIPELINE, find: '      if (!this.#prep.hasSession(sessionId)) continue;\n      this.#counters.expired++;', replace: '      if (sessionId !== 0n) continue;\n      this.#counters.expired++;' }],
+    hunts: [{ scenario: 'swarm', servers: 3 }], expects: ['SessionExpiry', 'LateExpiry', 'Liveness'],
+  },
+  {
+    name: 'moved-session-writes', historic: 'ZK-710, K3', summary: 'a request that arrives through the server that its session has left is carried out',
+    edits: [{ file: PIPELINE, find: '    } else if (this.#claim(sessionId, originId) !== originId) {', replace: '    } else if (this.#claim(sessionId, originId) < 0) {' }],
+    hunts: [{ scenario: 'swarm', servers: 3 }, { scenario: 'swarm', servers: 5 }], expects: ['SessionOrder'],
+  },
+  {
+    name: 'any-password', historic: '', summary: 'a session is given to whoever knows its id',
+    edits: [{ file: PIPELINE, find: ' || !sameBytes(session.password, password)) return 0;', replace: ' || sameBytes(session.password, EMPTY_BODY) || password === session.password) return 0;' }],
+    hunts: [{ scenario: 'swarm', servers: 3 }], expects: ['Password'],
+  },
+];

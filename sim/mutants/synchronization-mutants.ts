@@ -1,0 +1,134 @@
+/** Mutants of synchronization: how a learner's history is brought in line with the leader's, and when that counts. */
+import type { Edit, Mutant } from './mutant.ts';
+
+const LEARNER = 'coord/zab/learner.ts';
+const HANDLER = 'coord/zab/learner-handler.ts';
+const CONTEXT = 'coord/zab/peer-context.ts';
+const HISTORY = 'coord/zab/history.ts';
+
+/** drey refuses a group that does not continue the log, at four places; the servers of the historic bugs did not look. */
+const NOBODY_LOOKS_FOR_HOLES: readonly Edit[] = [
+  { file: LEARNER, find: 'if (!continues(lastZxid, group) || !(group.bytes instanceof Uint8Array))', replace: 'if (group.firstZxid <= lastZxid)' },
+  { file: LEARNER, find: '    if (!Number.isSafeInteger(zxid) || zxid < committedZxid || zxid > history.lastZxid) return `COMMIT', replace: '    if (zxid > history.lastZxid) zxid = Math.max(committedZxid, history.lastZxid);\n    if (!Number.isSafeInteger(zxid) || zxid < committedZxid) return `COMMIT' },
+  { file: HISTORY, find: '    if (!continues(this.#lastZxid, group)) assert(false, `group ${formatZxid(group.firstZxid)} does not continue ${formatZxid(this.#lastZxid)}`);\n', replace: '    void formatZxid;\n' },
+  { file: 'coord/storage/journal.ts', find: '    assert(continues, `group', replace: '    assert(continues || group.firstZxid > last, `group' },
+];
+
+export const synchronizationMutants: readonly Mutant[] = [
+  {
+    name: 'ack-before-sync', historic: 'ZK-4646', summary: 'a learner acks what it has logged, before that is durable',
+    edits: [
+      { file: LEARNER, find: '    if (context.durableSeq < this.#streamSeq) return;\n    let zxid = context.durableZxid;', replace: '    if (context.seq < this.#streamSeq) return;\n    let zxid = context.history.lastZxid;' },
+    ],
+    hunts: [{ scenario: 'leader-loss', servers: 5 }], expects: ['QuorumDurability'],
+  },
+  {
+    name: 'newleader-acked-early', historic: 'ZK-3911, ZK-3023', summary: 'NEWLEADER is acked before the history that it ends is durable',
+    edits: [
+      {
+        file: LEARNER,
+        find: '    if (context.durableSeq < this.#streamSeq) return;\n    let zxid = context.durableZxid;\n    if (context.durableSeq >= this.#newLeaderSeq)',
+        replace: "    let zxid = context.durableSeq < this.#streamSeq ? 0 : context.durableZxid;\n    if (this.#phase === 'newleader' || this.#phase === 'broadcast')",
+      },
+      { file: LEARNER, find: "if (this.#phase !== 'newleader' || context.durableSeq < this.#newLeaderSeq) return", replace: "if (this.#phase !== 'newleader') return" },
+    ],
+    hunts: [{ scenario: 'leader-loss', servers: 5 }], expects: ['QuorumDurability'],
+  },
+  {
+    name: 'established-without-newleader-acks', historic: 'ZK-3911', summary: 'a leader is established by ACKEPOCHs: it serves before a quorum has its history',
+    edits: [{ file: 'coord/zab/leader.ts', find: '    for (const learner of this.#learners.values()) if (learner.newLeaderAcked) acked++;\n', replace: '    for (const learner of this.#learners.values()) if (learner.ackEpoch !== null) acked++;\n' }],
+    hunts: [{ scenario: 'leader-loss', servers: 3 }, { scenario: 'power-failure', servers: 3 }], expects: ['QuorumDurability', 'TotalOrder', 'PrimaryIntegrity', 'Durability', 'AckedWrites'],
+  },
+  {
+    name: 'epoch-before-txns', historic: 'ZK-4643', summary: 'currentEpoch is on disk before the txns of the synchronization are',
+    edits: [{ file: LEARNER, find: "        if (this.#phase !== 'accepted') return 'DIFF out of place';\n", replace: "        if (this.#phase !== 'accepted') return 'DIFF out of place';\n        this.#context.persistEpochs(this.#epoch, this.#epoch);\n" }],
+    hunts: [{ scenario: 'leader-loss', servers: 3 }, { scenario: 'power-failure', servers: 5 }], expects: ['EpochsOnDisk', 'ProcessConsistency', 'TotalOrder', 'PrimaryIntegrity', 'Durability'],
+  },
+  {
+    name: 'epoch-after-its-txns', historic: 'ZK-EPOCH-WINDOW', summary: 'txns of the new epoch are logged before currentEpoch is',
+    edits: [
+      { file: LEARNER, find: '      this.#newLeaderSeq = context.persistEpochs(epoch, epoch);\n', replace: '      this.#newLeaderSeq = context.seq;\n' },
+      { file: LEARNER, find: '    const why = this.#onCommit(zxid);\n    if (why !== null) return why;\n', replace: '    const why = this.#onCommit(zxid);\n    if (why !== null) return why;\n    if (context.currentEpoch < this.#epoch) context.persistEpochs(this.#epoch, this.#epoch);\n' },
+    ],
+    hunts: [{ scenario: 'leader-loss', servers: 3 }], expects: ['QuorumDurability', 'EpochsOnDisk'],
+  },
+  {
+    name: 'diff-with-a-hole', historic: 'ZK-4925', summary: 'what a server received in its own synchronization is missing in the DIFF that it sends later, as leader',
+    edits: [
+      ...NOBODY_LOOKS_FOR_HOLES,
+      { file: LEARNER, find: '      this.#context.appendGroup(group);\n', replace: '      this.#context.appendGroup(group);\n      if (!afterNewLeader) (group as { unlisted?: boolean }).unlisted = true;\n' },
+      {
+        file: HANDLER, find: '      if (!this.#fitsWindow(group.bytes.length)) return;\n',
+        replace: '      if ((group as { unlisted?: boolean }).unlisted === true) {\n        this.#cursor = group.lastZxid;\n        if (this.#nextIndex >= 0) this.#nextIndex++;\n        continue;\n      }\n      if (!this.#fitsWindow(group.bytes.length)) return;\n',
+      },
+    ],
+    hunts: [{ scenario: 'leader-loss', servers: 5 }, { scenario: 'rolling-restart', servers: 5 }], expects: ['ProcessConsistency', 'TotalOrder', 'LocalPrimaryOrder', 'QuorumDurability', 'LogMatchesLeader'],
+  },
+  {
+    name: 'proposals-to-synced-only', historic: 'ZAB-SPEC-1', summary: 'what is proposed between NEWLEADER and its ACK is never sent to that learner',
+    edits: [
+      ...NOBODY_LOOKS_FOR_HOLES,
+      { file: HANDLER, find: '    if (zxid >= newLeaderZxid) this.newLeaderAcked = true;\n', replace: '    if (zxid >= newLeaderZxid && !this.newLeaderAcked) {\n      this.newLeaderAcked = true;\n      this.#cursor = this.#context.history.lastZxid;\n      this.#targetZxid = 0;\n      this.#fromJournal = [];\n      this.#nextIndex = -1;\n    }\n' },
+      { file: HANDLER, find: '      const group = this.#nextGroup();\n', replace: '      if (this.#newLeaderSent && !this.newLeaderAcked) return;\n      const group = this.#nextGroup();\n' },
+    ],
+    hunts: [{ scenario: 'rolling-restart', servers: 3 }, { scenario: 'leader-loss', servers: 3 }], expects: ['ProcessConsistency', 'TotalOrder', 'LocalPrimaryOrder', 'QuorumDurability', 'LogMatchesLeader'],
+  },
+  {
+    name: 'commit-before-uptodate-lost', historic: 'ZK-4394', summary: 'what is committed between NEWLEADER and UPTODATE is not delivered by UPTODATE',
+    edits: [{ file: LEARNER, find: '    const why = this.#onCommit(zxid);\n', replace: '    const why = this.#onCommit(Math.max(context.committedZxid, Math.min(zxid, context.history.lastZxid, makeZxid(this.#epoch, 0))));\n' }],
+    hunts: [{ scenario: 'rolling-restart', servers: 5 }, { scenario: 'flood', servers: 3 }, { scenario: 'leader-loss', servers: 3 }], expects: ['SyncRead', 'UpToDate', 'Liveness'],
+  },
+  {
+    name: 'trunc-keeps-newer-state', historic: 'ZK-4837', summary: 'the whole log is applied at boot, and TRUNC cuts the log but not the state',
+    edits: [
+      { file: CONTEXT, find: '    this.durableZxid = this.history.lastZxid;\n  }\n\n  // ---- effects', replace: '    this.durableZxid = this.history.lastZxid;\n    if (!this.suspect) this.commit(this.history.lastZxid);\n    this.committedZxid = recovered.appliedZxid;\n  }\n\n  // ---- effects' },
+      { file: 'coord/zab/synchronization.ts', find: "  if (common < learner.lastZxid && common < learner.appliedZxid) return { type: 'SNAP', why: 'learner applied what is not in this history' };\n", replace: '' },
+      { file: LEARNER, find: '    if (zxid < history.truncateFloor) return `TRUNC to ${showForeign(zxid)} below what was applied`;\n', replace: '' },
+      { file: HISTORY, find: '    assert(zxid >= this.truncateFloor, `TRUNC to ${formatZxid(zxid)} below delivered ${formatZxid(this.#deliveredZxid)}`);\n', replace: '    this.#deliveredZxid = Math.min(this.#deliveredZxid, zxid);\n' },
+    ],
+    hunts: [{ scenario: 'leader-loss', servers: 3 }, { scenario: 'power-failure', servers: 3 }], expects: ['TotalOrder', 'Integrity', 'Digest', 'DeliveredUncommitted', 'CommittedByNobody'],
+  },
+  {
+    name: 'memory-outlives-trunc', historic: 'ZK-2845', summary: 'TRUNC cuts the journal; in memory the server keeps what was cut, and delivers it',
+    edits: [
+      { file: CONTEXT, find: '    this.history.truncate(zxid);\n', replace: '' },
+      { file: CONTEXT, find: '    this.#pending.push({ seq, logEnd: this.history.lastZxid });', replace: "    this.#pending.push({ seq, logEnd: op.type === 'truncate' ? op.zxid : this.history.lastZxid });" },
+    ],
+    hunts: [{ scenario: 'leader-loss', servers: 3 }, { scenario: 'split-brain', servers: 3 }], expects: ['TotalOrder', 'Integrity', 'QuorumDurability', 'ProcessConsistency', 'LogMatchesLeader'],
+  },
+  {
+    name: 'trunc-half-done', historic: 'ZK-5094', summary: 'the journal is cut at TRUNC, memory only when the next message comes: in between the channel may break',
+    edits: [
+      { file: CONTEXT, find: '    this.history.truncate(zxid);\n    this.persist({ type: \'truncate\', zxid });', replace: "    this.persist({ type: 'truncate', zxid });" },
+      { file: CONTEXT, find: '    this.#pending.push({ seq, logEnd: this.history.lastZxid });', replace: "    this.#pending.push({ seq, logEnd: op.type === 'truncate' ? op.zxid : this.history.lastZxid });" },
+      { file: LEARNER, find: '    this.#context.truncate(zxid);\n', replace: '    this.#context.truncate(zxid);\n    this.#truncTo = zxid;\n' },
+      { file: LEARNER, find: '  #snapshot: Snapshot | null = null;\n', replace: '  #snapshot: Snapshot | null = null;\n  #truncTo = -1;\n' },
+      { file: LEARNER, find: '    this.#progress();\n    const why = this.#accept(message);\n', replace: '    this.#progress();\n    if (this.#truncTo >= 0) this.#context.history.truncate(this.#truncTo);\n    this.#truncTo = -1;\n    const why = this.#accept(message);\n' },
+    ],
+    hunts: [{ scenario: 'split-brain', servers: 3 }, { scenario: 'leader-loss', servers: 3 }], expects: ['QuorumDurability', 'TotalOrder', 'ProcessConsistency'],
+  },
+  {
+    name: 'trunc-one-too-few', historic: 'ZK-1154', summary: 'TRUNC leaves one group too many in the log',
+    edits: [{ file: LEARNER, find: '    this.#context.truncate(zxid);\n', replace: '    this.#context.truncate(history.indexAfter(zxid) < history.endIndex ? history.groupAt(history.indexAfter(zxid)).lastZxid : zxid);\n' }],
+    hunts: [{ scenario: 'leader-loss', servers: 3 }, { scenario: 'split-brain', servers: 3 }], expects: ['TotalOrder', 'Integrity', 'ProcessConsistency', 'QuorumDurability', 'LogMatchesLeader'],
+  },
+  {
+    name: 'trunc-one-too-many', historic: 'ZK-1156', summary: 'TRUNC takes one group more than was asked, which may have been acked and committed',
+    edits: [{ file: LEARNER, find: '    this.#context.truncate(zxid);\n', replace: '    const lower = history.indexAfter(zxid) > history.firstIndex ? history.groupAt(history.indexAfter(zxid) - 1).firstZxid - 1 : zxid;\n    this.#context.truncate(lower >= history.truncateFloor && history.indexAfter(lower) >= 0 ? lower : zxid);\n' }],
+    hunts: [{ scenario: 'leader-loss', servers: 3 }, { scenario: 'split-brain', servers: 3 }], expects: ['Durability', 'CommittedLog', 'ProcessConsistency', 'QuorumDurability'],
+  },
+  {
+    name: 'snap-in-effect-early', historic: 'ZK-3642', summary: 'a received SNAP counts in memory before it is durable, so that a DIFF may be put on top of nothing',
+    edits: [
+      { file: LEARNER, find: "return 'SNAPEND with a wrong count of entries';\n", replace: "return 'SNAPEND with a wrong count of entries';\n        this.#context.takeUndurable(message.baseZxid);\n" },
+      { file: CONTEXT, find: '  onPersisted(seq: number): void {', replace: "  takeUndurable(baseZxid: Zxid): void {\n    this.history.install(baseZxid);\n    this.effects.push({ type: 'resetState', baseZxid });\n  }\n\n  onPersisted(seq: number): void {" },
+      { file: CONTEXT, find: "      this.effects.push({ type: 'resetState', baseZxid: this.#install.baseZxid });\n", replace: '' },
+    ],
+    hunts: [{ scenario: 'leader-loss', servers: 3 }, { scenario: 'power-failure', servers: 5 }], expects: ['QuorumDurability', 'EpochsOnDisk'],
+  },
+  {
+    name: 'snap-newleader-early', historic: 'ZK-3104, ZK-962', summary: 'behind a SNAP NEWLEADER comes before what the learner had acked already is sent again',
+    edits: [{ file: HANDLER, find: "(this.#plan.type === 'SNAP' ? this.#targetZxid : initialZxid)", replace: 'initialZxid' }],
+    hunts: [{ scenario: 'bad-disks', servers: 3 }, { scenario: 'bad-disks', servers: 5 }], expects: ['QuorumDurability', 'Durability', 'CommittedLog', 'TotalOrder', 'PrimaryIntegrity'],
+  },
+];
