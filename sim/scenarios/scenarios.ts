@@ -1,43 +1,35 @@
-/** The scenarios by name: each is a mix of faults over the same run. */
-import { FAULTS, shuffled, type Fault } from '../faults/nemesis.ts';
-import { runEnsemble, STEADY, type FaultMix, type Load, type RunOptions, type RunResult } from './ensemble-run.ts';
+/** The scenarios by name, each a mix of faults over the same kind of run. */
+import type { Prng } from '../../coord/base/prng.ts';
+import { draft, FAULT_PHASE_MS, STEADY, type Load } from '../plan/draft.ts';
+import { drawFaults, RECIPES, shuffled, type RecipeName } from '../plan/faults.ts';
+import type { Scenario } from './scenario.ts';
 
-interface Scenario {
-  readonly summary: string;
-  readonly mix: FaultMix;
-  readonly load?: Load;
+/** A list with repetitions, of which one is picked at a time. */
+type Mix = (prng: Prng) => readonly RecipeName[];
+
+function mixed(name: string, summary: string, mix: Mix, load: Load = STEADY): Scenario {
+  return {
+    name, summary, kind: 'scenario',
+    draw: (prng, options) => ({ ...draft(name, prng, options, load), faults: drawFaults(prng.fork('faults'), mix(prng.fork('mix')), options.servers, 0, FAULT_PHASE_MS) }),
+  };
 }
 
-const table: Readonly<Record<string, Scenario>> = {
-  'leader-loss': {
-    summary: 'the leader crashes, is cut off or stalls; in a share of the seeds a quorum or all servers lose power, or disks fail',
-    mix: (prng) => {
-      const mix: Fault[] = ['crash-leader', 'crash-leader', 'crash-leader', 'cut-leader', 'cut-leader', 'crash-any', 'kill', 'crash-in-sync', 'crash-in-snap'];
-      if (prng.chance(0.4)) mix.push('power-failure', 'power-failure', 'power-failure');
-      if (prng.chance(0.5)) mix.push(...shuffled(FAULTS, prng).slice(0, 3));
-      return mix;
-    },
-  },
-  'power-failure': { summary: 'a quorum or all servers lose power, again and again, also while they start and synchronize', mix: () => ['power-failure', 'power-failure', 'crash-in-boot', 'crash-in-sync', 'crash-in-snap', 'kill'] },
-  'rolling-restart': { summary: 'servers are stopped and started one after the other', mix: () => ['restart'] },
-  'split-brain': { summary: 'partitions of every shape, one-way ones too, and stalled processes', mix: () => ['cut-leader', 'split', 'ring', 'cut-pair', 'cut-pair', 'pause', 'slow-server'] },
-  'bad-disks': { summary: 'disks that fail, fill up, slow down and rot', mix: () => ['disk-error', 'disk-full', 'slow-disk', 'rot', 'rot', 'crash-leader'] },
-  flood: {
-    summary: 'as swarm, with more clients that send many requests at once',
-    mix: (prng) => shuffled(FAULTS, prng).slice(0, prng.between(2, FAULTS.length)),
-    load: { clients: 6, burst: 40, thinkMs: 200 },
-  },
-  swarm: { summary: 'a random part of all kinds of faults', mix: (prng) => shuffled(FAULTS, prng).slice(0, prng.between(2, FAULTS.length)) },
-};
+/** Any number of them, from two up. */
+const some: Mix = (prng) => shuffled(RECIPES, prng).slice(0, prng.between(2, RECIPES.length));
 
-export const scenarioNames: readonly string[] = Object.keys(table);
+const all: readonly Scenario[] = [
+  mixed('leader-loss', 'the leader crashes, is cut off or stalls; in a share of the seeds a quorum or all servers lose power, or disks fail', (prng) => {
+    const mix: RecipeName[] = ['crash-leader', 'crash-leader', 'crash-leader', 'cut-leader', 'cut-leader', 'crash-any', 'kill', 'crash-in-sync', 'crash-in-snap', 'crash-new-leader'];
+    if (prng.chance(0.4)) mix.push('power-failure', 'power-failure', 'power-failure');
+    if (prng.chance(0.5)) mix.push(...shuffled(RECIPES, prng).slice(0, 3));
+    return mix;
+  }),
+  mixed('power-failure', 'a quorum or all servers lose power, again and again, also while they start and synchronize', () => ['power-failure', 'power-failures', 'crash-in-boot', 'crash-in-sync', 'crash-in-snap', 'kill']),
+  mixed('rolling-restart', 'servers are stopped and started one after the other, in part with other settings', () => ['restart', 'reconfigure']),
+  mixed('split-brain', 'partitions of every shape, one-way ones too, and stalled processes', () => ['cut-leader', 'split', 'ring', 'bridge', 'cut-pair', 'cut-pair', 'pause', 'slow-server', 'clog']),
+  mixed('bad-disks', 'disks that fail, fill up, slow down and rot', () => ['disk-error', 'disk-full', 'slow-disk', 'stall-disk', 'rot', 'rot', 'crash-leader']),
+  mixed('flood', 'as swarm, with more clients that send many requests at once', some, { clients: 6, burst: 40, thinkMs: 200 }),
+  mixed('swarm', 'a random part of all kinds of faults', some),
+];
 
-export function summaryOf(name: string): string {
-  return table[name]?.summary ?? '';
-}
-
-export function runScenario(name: string, options: RunOptions): RunResult {
-  const scenario = table[name];
-  if (scenario === undefined) throw new RangeError(`no scenario ${name}`);
-  return runEnsemble(name, options, scenario.mix, scenario.load ?? STEADY);
-}
+export const scenarios: ReadonlyMap<string, Scenario> = new Map(all.map((scenario) => [scenario.name, scenario]));

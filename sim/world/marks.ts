@@ -14,3 +14,7 @@ export class Marks {
     this.counts[mark] += times;
   }
 }
+
+export function addMarks(total: Record<Mark, number>, marks: Readonly<Record<Mark, number>>): void {
+  for (const mark of MARKS) total[mark] += marks[mark];
+}

@@ -1,22 +1,23 @@
 /** One server in the virtual world: the product's driver loop and storage over a crashable disk and the simulated network. */
 import { createHash } from 'node:crypto';
-import type { Trace } from '../../coord/base/ports.ts';
-import type { Prng } from '../../coord/base/prng.ts';
+import type { JournalFiles, Trace } from '../../coord/base/ports.ts';
 import { QuorumPeer } from '../../coord/runtime/quorum-peer.ts';
 import { Storage } from '../../coord/storage/storage.ts';
-import { CrashableJournalFiles } from '../doubles/journal-files.ts';
-import { CrashableKvStores } from '../doubles/kv.ts';
+import type { ServerState } from '../../coord/zab/messages.ts';
+import type { CrashableJournalFiles } from '../doubles/journal-files.ts';
+import type { CrashableKvStores } from '../doubles/kv.ts';
 import type { Network } from '../doubles/network.ts';
 import type { Judge } from '../judges/judge.ts';
 import { dropTheSync } from '../mutants/drop-the-sync.ts';
 import { Process } from './process.ts';
 import type { Knobs, ServerKnobs } from './knobs.ts';
+import { SimDisk } from './sim-disk.ts';
 import type { World } from './world.ts';
 
 export interface SimServerOptions {
   readonly sid: number;
   readonly voters: readonly number[];
-  readonly mutant: string | null;
+  readonly mutant: string | undefined;
   readonly knobs: Knobs;
   readonly own: ServerKnobs;
 }
@@ -27,16 +28,18 @@ const RESTART_MS = 300;
 export class SimServer {
   readonly sid: number;
   readonly process: Process;
-  readonly files: CrashableJournalFiles;
-  readonly kvs: CrashableKvStores;
+  disk: SimDisk;
   readonly #world: World;
   readonly #network: Network;
   readonly #judge: Judge;
-  readonly #prng: Prng;
   readonly #options: SimServerOptions;
+  #own: ServerKnobs;
   quorumPeer: QuorumPeer | null = null;
-  /** Sees the trace of the product: for faults at named points. */
-  onTrace: ((name: string, fields: Readonly<Record<string, unknown>>) => void) | null = null;
+  /**
+   * Sees what the product traces, and what it asks of its disk: 'journal write' and 'state batch' before anything is written, 'durable' and
+   * 'flushed' when the disk has answered, 'journal create' before a segment is made. If it kills the process, nothing follows.
+   */
+  onEvent: ((name: string, fields: Readonly<Record<string, unknown>>) => void) | null = null;
   /** Called when the process dies, so that clients notice. */
   onDeath: (() => void) | null = null;
 
@@ -47,12 +50,20 @@ export class SimServer {
     this.#options = options;
     this.sid = options.sid;
     this.process = new Process(world, `server-${options.sid}`);
-    this.#prng = world.prng.fork(`server-${options.sid}`);
-    const disk = { schedule: (delayMs: number, fn: () => void) => void world.schedule(delayMs, fn), prng: this.#prng.fork('disk'), writeMs: options.knobs.writeMs };
-    this.files = new CrashableJournalFiles(disk);
-    this.kvs = new CrashableKvStores(disk);
+    this.#own = options.own;
+    this.disk = new SimDisk(world, this.process, options.knobs.writeMs);
   }
 
+  get files(): CrashableJournalFiles {
+    return this.disk.files;
+  }
+  get kvs(): CrashableKvStores {
+    return this.disk.kvs;
+  }
+  /** Null: there is no core. */
+  get peerState(): ServerState | null {
+    return this.process.alive ? this.quorumPeer?.server?.peer.state ?? null : null;
+  }
   get serving(): boolean {
     const serving = this.quorumPeer?.server?.serving ?? 'no';
     return this.process.alive && serving !== 'no';
@@ -65,21 +76,20 @@ export class SimServer {
     if (this.process.alive) return;
     this.process.begin();
     const who = this.process.name;
-    const { knobs, own } = this.#options;
+    const { knobs } = this.#options;
     this.#world.trace(who, 'start');
     const trace: Trace = {
       event: (name, fields) => {
         this.#world.trace(who, name, fields);
         this.#judge.onTrace(this.sid, name, fields);
         this.#mark(name, fields);
-        this.onTrace?.(name, fields);
-        this.process.unwind();
+        this.#event(name, fields);
       },
     };
     const quorumPeer = new QuorumPeer(
       {
         openStorage: () => {
-          const storage = this.#watched(new Storage(this.files, this.kvs, { segmentBytes: knobs.segmentBytes, keepBytes: knobs.keepBytes }));
+          const storage = this.#watched(new Storage(this.#observedFiles(), this.kvs, { segmentBytes: knobs.segmentBytes, keepBytes: knobs.keepBytes }));
           return this.#options.mutant === 'drop-the-sync' ? dropTheSync(storage, this.process) : storage;
         },
         transport: this.#network.transport(this.sid, this.process),
@@ -88,7 +98,7 @@ export class SimServer {
         trace,
       },
       {
-        ...own,
+        ...this.#own,
         diskRetryMs: 200,
         server: {
           sid: this.sid, standalone: false, voters: this.#options.voters.length, tickMs: SIM_TICK_MS, minSessionTimeoutMs: 2 * SIM_TICK_MS, maxSessionTimeoutMs: 20 * SIM_TICK_MS, juteMaxBuffer: 0xfffff,
@@ -108,7 +118,7 @@ export class SimServer {
       // A disk that refuses while a server starts ends the process; whoever watches over it starts it again.
       const { code } = error.cause as { code?: string } ?? error;
       if (code !== 'EIO' && code !== 'ENOSPC') return this.#judge.fail('Boot', `server ${this.sid} does not start: ${error.message}`);
-      this.crash();
+      this.crash(false);
       this.#world.schedule(RESTART_MS, () => this.start());
     });
   }
@@ -123,13 +133,21 @@ export class SimServer {
     });
   }
 
-  slowDisk(extraMs: number): void {
-    this.files.slow(extraMs);
-    this.kvs.store('state').slow(extraMs);
+  /** Both are down. */
+  swapDisk(other: SimServer): void {
+    [this.disk, other.disk] = [other.disk, this.disk];
+    this.disk.owner = this.process;
+    other.disk.owner = other.process;
   }
-  setCapacity(bytes: number): void {
-    this.files.setCapacity(bytes);
-    this.kvs.store('state').setCapacity(bytes === Infinity ? Infinity : 0);
+
+  /** From its next start on. */
+  reconfigure(knobs: Partial<ServerKnobs>): void {
+    this.#own = { ...this.#own, ...knobs };
+  }
+
+  #event(name: string, fields: Readonly<Record<string, unknown>> = {}): void {
+    this.onEvent?.(name, fields);
+    this.process.unwind();
   }
 
   #mark(name: string, fields: Readonly<Record<string, unknown>>): void {
@@ -153,9 +171,36 @@ export class SimServer {
     const flush = storage.flush.bind(storage);
     storage.flush = (entries, appliedZxid, done) => {
       marks.hit('flush');
-      flush(entries, appliedZxid, done);
+      this.#event('state batch', { zxid: appliedZxid });
+      flush(entries, appliedZxid, (error) => {
+        if (error === null) this.#event('flushed', { zxid: appliedZxid });
+        done(error);
+      });
+    };
+    const persist = storage.persist.bind(storage);
+    storage.persist = (ops, done) => {
+      const first = ops[0]?.op.type;
+      this.#event('journal write', { op: first });
+      persist(ops, (error, seq) => {
+        if (error === null) this.#event('durable', { op: first });
+        done(error, seq);
+      });
     };
     return storage;
+  }
+
+  #observedFiles(): JournalFiles {
+    const { files } = this;
+    return {
+      list: (done) => files.list(done),
+      read: (name, done) => files.read(name, done),
+      open: (name, done) => files.open(name, done),
+      remove: (name, done) => files.remove(name, done),
+      create: (name, size, done) => {
+        this.#event('journal create', { name });
+        files.create(name, size, done);
+      },
+    };
   }
 
   /** The loss of power: what was not durable is lost, in part or whole. `power` false: SIGKILL, and the kernel keeps what it has, until the power goes. */
@@ -163,10 +208,9 @@ export class SimServer {
     if (!this.process.alive) return;
     this.#world.trace(this.process.name, 'crash');
     this.process.kill();
-    this.#network.died(this.sid);
-    if (power) this.files.crash();
-    else this.files.kill();
-    this.kvs.crash();
+    if (power) this.#network.vanished(this.sid);
+    else this.#network.died(this.sid);
+    this.disk.crash(power);
     this.quorumPeer = null;
     this.#judge.crashed(this.sid);
     this.onDeath?.();

@@ -1,0 +1,185 @@
+/**
+ * What faults are done to, and what has to be undone. Faults of one kind may overlap on one server or link: it is cut, slow or down for as long
+ * as one of them lasts, so that a fault means the same whether another is there or not.
+ *
+ * Whoever took a server down last brings it up again.
+ */
+import type { Prng } from '../../coord/base/prng.ts';
+import type { Network } from '../doubles/network.ts';
+import type { Target } from '../plan/plan.ts';
+import type { SimServer } from '../world/sim-server.ts';
+import type { World } from '../world/world.ts';
+import type { Place } from './scheduler.ts';
+
+/** One fault as it strikes. */
+export interface Strike {
+  readonly id: string;
+  /** Its own stream, for whatever is only known now. */
+  readonly prng: Prng;
+  readonly place: Place | null;
+}
+
+export class Arena {
+  readonly world: World;
+  readonly network: Network;
+  readonly servers: readonly SimServer[];
+  /** False: disks may be damaged wherever the journal can know of it, on any number of servers. */
+  readonly budget: boolean;
+  /** All that lasts ends by then. */
+  readonly untilMs: number;
+  readonly #cuts = new Map<string, number>();
+  readonly #lasting = new Map<string, Set<string>>();
+  readonly #downBy = new Map<number, string>();
+  /** Servers whose disk was damaged and that have not served since. */
+  readonly #rotten = new Set<SimServer>();
+  /** A leader may have been lost. */
+  onLeaderLost: () => void = () => {};
+
+  constructor(world: World, network: Network, servers: readonly SimServer[], options: { readonly budget: boolean; readonly untilMs: number }) {
+    this.world = world;
+    this.network = network;
+    this.servers = servers;
+    this.budget = options.budget;
+    this.untilMs = options.untilMs;
+  }
+
+  // ------------------------------------------------------------ who
+
+  get leader(): SimServer | null {
+    return this.servers.find((server) => server.leading) ?? null;
+  }
+
+  /** 'leader' without one is whoever tries to be it, or else anyone; 'follower' without one is nobody. */
+  resolve(target: Target, { prng, place }: Strike): SimServer | null {
+    switch (target) {
+      case 'leader':
+        return this.leader ?? this.servers.find((server) => server.peerState === 'LEADING') ?? prng.pick(this.servers);
+      case 'follower': {
+        const followers = this.servers.filter((server) => server.peerState === 'FOLLOWING');
+        return followers.length === 0 ? null : prng.pick(followers);
+      }
+      case 'any':
+        return prng.pick(this.servers);
+      case 'it':
+        return this.bySid(place?.sid ?? null);
+      case 'other':
+        return this.bySid(place?.other ?? null);
+      default:
+        return this.byName(target);
+    }
+  }
+
+  /** Two different servers. */
+  resolvePair(a: Target, b: Target, strike: Strike): [SimServer, SimServer] | null {
+    const first = this.resolve(a, strike);
+    if (first === null) return null;
+    const second = this.resolve(b, strike);
+    if (second !== null && second !== first) return [first, second];
+    if (b.startsWith('server-')) return null;
+    return [first, strike.prng.pick(this.servers.filter((server) => server !== first))];
+  }
+
+  isMeant(who: Target, sid: number): boolean {
+    if (who === 'any') return true;
+    const server = this.bySid(sid);
+    if (who === 'leader') return server?.peerState === 'LEADING';
+    if (who === 'follower') return server?.peerState === 'FOLLOWING';
+    return server?.process.name === who;
+  }
+
+  byName(name: string): SimServer | null {
+    return this.servers.find((server) => server.process.name === name) ?? null;
+  }
+  bySid(sid: number | null): SimServer | null {
+    return this.servers.find((server) => server.sid === sid) ?? null;
+  }
+
+  // ------------------------------------------------------------ down and up
+
+  /** False: it is down already. `keeps` null: the process has ended by itself. */
+  takeDown(server: SimServer, id: string, keeps: 'durable' | 'page-cache'): boolean {
+    if (!server.process.alive) return false;
+    if (server.leading) this.onLeaderLost();
+    this.#downBy.set(server.sid, id);
+    server.crash(keeps === 'durable');
+    return true;
+  }
+  /** From now on it is this fault that brings the server up. */
+  holdDown(server: SimServer, id: string): void {
+    this.#downBy.set(server.sid, id);
+  }
+  bringUp(server: SimServer, id: string, afterMs: number | null): void {
+    if (afterMs === null) return;
+    this.world.schedule(afterMs, () => {
+      if (this.#downBy.get(server.sid) === id) server.start();
+    });
+  }
+
+  // ------------------------------------------------------------ what lasts
+
+  /** Calls `undo` after `forMs`, at the latest at the end of phase 1. */
+  lasts(forMs: number, undo: () => void): void {
+    this.world.schedule(Math.max(0, Math.min(forMs, this.untilMs - this.world.nowMs)), undo);
+  }
+
+  cut(pairs: readonly (readonly [SimServer, SimServer])[], forMs: number): void {
+    for (const [from, to] of pairs) {
+      const key = `${from.sid}>${to.sid}`;
+      const times = this.#cuts.get(key) ?? 0;
+      this.#cuts.set(key, times + 1);
+      if (times === 0) this.network.cut(from.sid, to.sid);
+    }
+    if (pairs.length > 0) this.onLeaderLost();
+    this.lasts(forMs, () => {
+      for (const [from, to] of pairs) {
+        const key = `${from.sid}>${to.sid}`;
+        const times = this.#cuts.get(key) ?? 0;
+        if (times === 0) continue;
+        this.#cuts.set(key, times - 1);
+        if (times === 1) this.network.heal(from.sid, to.sid);
+      }
+    });
+  }
+
+  /** `on` when the first of these begins, `off` when the last is over. The newest one's strength counts. */
+  lasting(what: string, id: string, forMs: number, on: () => void, off: () => void): void {
+    const ids = this.#lasting.get(what) ?? new Set();
+    this.#lasting.set(what, ids);
+    ids.add(id);
+    on();
+    this.lasts(forMs, () => {
+      if (ids.delete(id) && ids.size === 0) off();
+    });
+  }
+
+  // ------------------------------------------------------------ the budget of disks
+
+  /** Whether this disk may be damaged: one at a time, until it is well again, never so many that no quorum is left. */
+  mayDamage(server: SimServer): boolean {
+    for (const rotten of this.#rotten) if (rotten.serving) this.#rotten.delete(rotten);
+    if (!this.budget) return true;
+    return this.servers.length >= 3 && [...this.#rotten].every((rotten) => rotten === server);
+  }
+  damaged(server: SimServer): void {
+    this.#rotten.add(server);
+  }
+
+  // ------------------------------------------------------------ the end
+
+  /** Everything works again at these servers and between them, and they are there. */
+  heal(servers: readonly SimServer[]): void {
+    this.world.trace('nemesis', 'heal', { servers: servers.map(({ sid }) => sid) });
+    for (const [i, server] of servers.entries()) {
+      for (const other of servers.slice(i + 1)) {
+        this.#cuts.delete(`${server.sid}>${other.sid}`);
+        this.#cuts.delete(`${other.sid}>${server.sid}`);
+      }
+    }
+    for (const server of servers) for (const other of servers) if (other !== server) this.network.heal(server.sid, other.sid);
+    for (const server of servers) {
+      server.disk.heal();
+      if (server.process.paused) server.process.resume();
+      server.start();
+    }
+  }
+}

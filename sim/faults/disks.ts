@@ -1,0 +1,140 @@
+/**
+ * Damage to what was durable, and what ZAB and our storage can survive of it. Everything here follows from two facts.
+ *
+ *  1. The journal knows of a lost byte only where something else bears witness that it was durable: a later record, or the state's own note
+ *     (coord/storage/journal-recovery.ts). What is written last of all has no witness; rot there is a torn tail, and nothing can tell. So
+ *     rot strikes witnessed records, witnessed files, entries of the state and flush notes of the state: there it must be noticed, and the server must be suspect, vote for
+ *     nobody and take a SNAP. The state's newest note is its own last witness and stays.
+ *  2. A quorum of votes is believed to remember what a quorum of acks promised. A suspect server is in no quorum, so any number of servers may
+ *     be suspect without harm to safety; but while a majority is, nobody can lead. With a budget (every profile but bitrot) one disk is
+ *     damaged at a time, until its server is well again, so that the ensemble stays recoverable. Without one, liveness cannot be asked.
+ *
+ * A lost disk is more: an empty server knows of no loss, votes and is counted. ZAB has no defence (nor has Apache ZooKeeper). It is
+ * survived if all that this server ever promised (its epochs, its log) is durable at every other server, since then any quorum with it holds
+ * somebody who remembers. That is the condition here, checked when it strikes. Two swapped disks rename two servers that are both down: every quorum stays a
+ * quorum of disks, which is always survived.
+ */
+import type { FaultAction } from '../plan/plan.ts';
+import { isBefore, NOWHERE, readRecord, type JournalRecord } from '../../coord/storage/journal-record.ts';
+import { segmentNumber } from '../../coord/storage/journal-segment.ts';
+import { durableJournal } from '../judges/durable-journal.ts';
+import type { SimServer } from '../world/sim-server.ts';
+import type { Arena, Strike } from './arena.ts';
+
+type Rot = Extract<FaultAction, { kind: 'rot' }>['what'];
+
+/** Down, damaged, up again. */
+export function rot(arena: Arena, server: SimServer, what: Rot, where: number, downMs: number, strike: Strike): boolean {
+  if (!arena.mayDamage(server)) return false;
+  // What it will come back to is known only when it is down; whoever is down already stays down for as long as that was planned.
+  const wentDown = arena.takeDown(server, strike.id, 'durable');
+  const damage = harm(server, what, where);
+  if (damage !== null) {
+    arena.world.trace('nemesis', `${damage} of ${server.process.name}`);
+    arena.damaged(server);
+  }
+  if (wentDown) arena.bringUp(server, strike.id, downMs);
+  return wentDown || damage !== null;
+}
+
+function harm(server: SimServer, what: Rot, where: number): string | null {
+  switch (what) {
+    case 'journal': {
+      const records = witnessed(server);
+      const record = at(records, where);
+      if (record === undefined) return null;
+      const name = server.files.names().find((each) => segmentNumber(each) === record.segment) as string;
+      const byte = record.offset + Math.floor(fraction(where, records.length) * (record.end - record.offset - 8));
+      server.files.flipBits(name, byte, byte + 1);
+      return `a bit of ${name}:${byte} flips`;
+    }
+    case 'journal file': {
+      const numbers = new Set(witnessed(server).map(({ segment }) => segment));
+      const newest = Math.max(...server.files.names().map((name) => segmentNumber(name) ?? -1));
+      const name = at(server.files.names().filter((each) => numbers.has(segmentNumber(each) ?? -1) && segmentNumber(each) !== newest), where);
+      if (name === undefined) return null;
+      server.files.removeFile(name);
+      return `${name} is gone`;
+    }
+    case 'state value': {
+      const store = server.kvs.store('state');
+      const generation = validGeneration(server);
+      const keys = store.keys().filter((key) => key.startsWith(`${generation}/`) && store.isDurable(key) && (store.data.get(key)?.length ?? 0) > 0);
+      const key = at(keys, where);
+      if (key === undefined) return null;
+      const length = store.data.get(key)?.length as number;
+      store.flipBit(key, Math.floor(fraction(where, keys.length) * length), 3);
+      return `a bit of ${key} flips`;
+    }
+    case 'state batch': {
+      // A flush that is gone, and a later one that is there.
+      const store = server.kvs.store('state');
+      const flushes = store.keys().filter((key) => key.startsWith(`${validGeneration(server)}.flush/`)).slice(0, -1);
+      const key = at(flushes, where);
+      if (key === undefined) return null;
+      store.drop(key);
+      return `${key} is gone`;
+    }
+  }
+}
+
+/** The part of the item that `where` falls on. */
+function at<T>(items: readonly T[], where: number): T | undefined {
+  return items[Math.min(items.length - 1, Math.floor(where * items.length))];
+}
+function fraction(where: number, items: number): number {
+  return Math.min(0.999, where * items - Math.floor(where * items));
+}
+
+/** As the keys name it. */
+function validGeneration(server: SimServer): string {
+  const applied = server.kvs.store('state').keys().filter((key) => key.endsWith('.applied'));
+  return (applied.at(-1) ?? '').slice(0, -'.applied'.length);
+}
+
+/** Records of a journal that a later record bears witness to. */
+function witnessed(server: SimServer): readonly JournalRecord[] {
+  const records: JournalRecord[] = [];
+  let witness = NOWHERE;
+  for (const name of server.files.names()) {
+    const number = segmentNumber(name) ?? -1;
+    const bytes = server.files.bytesOf(name);
+    const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    for (let offset = 0; ; ) {
+      const record = readRecord(buffer, offset, number, true);
+      if (record === null) break;
+      records.push(record);
+      if (isBefore(witness, record.durable)) witness = record.durable;
+      offset = record.end;
+    }
+  }
+  return records.filter((record) => !isBefore(witness, { segment: record.segment, offset: record.end }));
+}
+
+/** Only if every other server remembers all that this one has promised. */
+export function loseDisk(arena: Arena, server: SimServer, downMs: number, strike: Strike): boolean {
+  if (!arena.mayDamage(server)) return false;
+  const own = durableJournal(server);
+  for (const other of arena.servers) {
+    if (other === server) continue;
+    const theirs = durableJournal(other);
+    if (theirs.lastZxid < own.lastZxid || theirs.acceptedEpoch < own.acceptedEpoch || theirs.currentEpoch < own.currentEpoch) return false;
+  }
+  arena.takeDown(server, strike.id, 'durable');
+  arena.world.trace('nemesis', `the disk of ${server.process.name} is lost`);
+  server.disk.lose();
+  arena.damaged(server);
+  arena.holdDown(server, strike.id);
+  arena.bringUp(server, strike.id, downMs);
+  return true;
+}
+
+export function swapDisks(arena: Arena, a: SimServer, b: SimServer, downMs: number, strike: Strike): void {
+  for (const server of [a, b]) {
+    arena.takeDown(server, strike.id, 'durable');
+    arena.holdDown(server, strike.id);
+  }
+  arena.world.trace('nemesis', `${a.process.name} and ${b.process.name} have each other's disk`);
+  a.swapDisk(b);
+  for (const server of [a, b]) arena.bringUp(server, strike.id, downMs);
+}

@@ -1,0 +1,81 @@
+/** The disk of a server: journal files and state, and what is wrong with both at once. It outlives the process, and may end up in another machine. */
+import { CrashableJournalFiles } from '../doubles/journal-files.ts';
+import { CrashableKvStores } from '../doubles/kv.ts';
+import type { Process } from './process.ts';
+import type { World } from './world.ts';
+
+export class SimDisk {
+  readonly #world: World;
+  readonly #name: string;
+  readonly #writeMs: readonly [min: number, max: number];
+  /** How many disks of this name there have been. */
+  #number = 0;
+  files: CrashableJournalFiles;
+  kvs: CrashableKvStores;
+  /** Whom it answers. */
+  owner: Process;
+  /** What it would have answered by now; null: it answers. */
+  #stalled: (() => void)[] | null = null;
+
+  /** Its streams are `disk/<name of the process>/journal` and `disk/<name of the process>/state`. */
+  constructor(world: World, owner: Process, writeMs: readonly [min: number, max: number]) {
+    this.#world = world;
+    this.owner = owner;
+    this.#name = owner.name;
+    this.#writeMs = writeMs;
+    [this.files, this.kvs] = this.#fresh();
+  }
+
+  #fresh(): [CrashableJournalFiles, CrashableKvStores] {
+    const schedule = (delayMs: number, fn: () => void): void => {
+      this.#world.schedule(delayMs, () => {
+        if (this.#stalled === null) fn();
+        else this.#stalled.push(fn);
+      });
+    };
+    const name = this.#number++ === 0 ? `disk/${this.#name}` : `disk/${this.#name}-${this.#number}`;
+    // Disks are prepared before there is a process.
+    const answer = (fn: () => void): void => (this.owner.alive ? this.owner.run(fn) : fn());
+    const options = { schedule, answer, writeMs: this.#writeMs };
+    return [new CrashableJournalFiles({ ...options, prng: this.#world.streams(`${name}/journal`) }), new CrashableKvStores({ ...options, prng: this.#world.streams(`${name}/state`) })];
+  }
+
+  /** An empty one takes its place. */
+  lose(): void {
+    [this.files, this.kvs] = this.#fresh();
+  }
+
+  slow(extraMs: number): void {
+    this.files.slow(extraMs);
+    this.kvs.store('state').slow(extraMs);
+  }
+  setCapacity(bytes: number): void {
+    this.files.setCapacity(bytes);
+    this.kvs.store('state').setCapacity(bytes === Infinity ? Infinity : 0);
+  }
+  /** Nothing is answered any more; all of it, in order, when it goes on. */
+  stall(): void {
+    this.#stalled ??= [];
+  }
+  goOn(): void {
+    const stalled = this.#stalled ?? [];
+    this.#stalled = null;
+    for (const fn of stalled) this.#world.schedule(0, fn);
+  }
+  heal(): void {
+    this.slow(0);
+    this.setCapacity(Infinity);
+    this.files.failWrites(0);
+    this.files.failCreates(0);
+    this.files.failReads(0);
+    this.kvs.store('state').failBatches(0);
+    this.goOn();
+  }
+
+  /** `power` false: SIGKILL, and the kernel keeps what it has, until the power goes. */
+  crash(power: boolean): void {
+    if (power) this.files.crash();
+    else this.files.kill();
+    this.kvs.crash();
+  }
+}
