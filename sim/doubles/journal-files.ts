@@ -19,6 +19,8 @@ export interface CrashableOptions {
   readonly prng: Prng;
   /** Latency of a write, uniform between the two. Default 0.1 to 1. */
   readonly writeMs?: readonly [min: number, max: number];
+  /** How the process is told what the disk has done: at once when it runs, later when it is paused. Default: at once. */
+  readonly answer?: (fn: () => void) => void;
 }
 
 interface InFlight {
@@ -31,6 +33,7 @@ type InFlightEntry = { readonly type: 'create'; readonly name: string; readonly 
 
 export class CrashableJournalFiles implements JournalFiles {
   readonly #schedule: Schedule;
+  readonly #answer: (fn: () => void) => void;
   readonly #prng: Prng;
   readonly #writeMs: readonly [number, number];
   /** What is on the platter. */
@@ -51,6 +54,7 @@ export class CrashableJournalFiles implements JournalFiles {
 
   constructor(options: CrashableOptions) {
     this.#schedule = options.schedule;
+    this.#answer = options.answer ?? ((fn) => fn());
     this.#prng = options.prng;
     this.#writeMs = options.writeMs ?? [0.1, 1];
   }
@@ -58,18 +62,22 @@ export class CrashableJournalFiles implements JournalFiles {
   // ---------------------------------------------------------------- port
 
   list(done: Callback<string[]>): void {
-    this.#later(0.05, () => done(null, [...this.#files.keys()]));
+    this.#later(0.05, () => {
+      const names = [...this.#files.keys()];
+      this.#tell(() => done(null, names));
+    });
   }
 
   read(name: string, done: Callback<Uint8Array>): void {
     this.#later(this.#latency(), () => {
       const file = this.#files.get(name);
+      let error: Error | null = null;
       if (this.#failReads > 0) {
         this.#failReads--;
-        this.counts.failed++;
-        done(diskError('EIO', 'read', name), new Uint8Array(0));
-      } else if (file === undefined) done(diskError('ENOENT', 'read', name), new Uint8Array(0));
-      else done(null, file.slice());
+        error = this.#failed('EIO', 'read', name);
+      } else if (file === undefined) error = diskError('ENOENT', 'read', name);
+      const bytes = error !== null || file === undefined ? new Uint8Array(0) : file.slice();
+      this.#tell(() => done(error, bytes));
     });
   }
 
@@ -79,25 +87,21 @@ export class CrashableJournalFiles implements JournalFiles {
     this.#later(this.#latency() + size / 1e6, () => {
       this.#entries.delete(entry);
       this.counts.creates++;
-      if (this.#files.has(name)) return done(diskError('EEXIST', 'create', name));
-      if (this.#failCreates > 0) {
+      let error: Error | null = null;
+      if (this.#files.has(name)) error = diskError('EEXIST', 'create', name);
+      else if (this.#failCreates > 0) {
         this.#failCreates--;
-        this.counts.failed++;
-        return done(diskError('EIO', 'create', name));
-      }
-      if (this.usedBytes() + size > this.#capacityBytes) {
-        this.counts.failed++;
-        return done(diskError('ENOSPC', 'create', name));
-      }
-      this.#files.set(name, new Uint8Array(size));
-      done(null);
+        error = this.#failed('EIO', 'create', name);
+      } else if (this.usedBytes() + size > this.#capacityBytes) error = this.#failed('ENOSPC', 'create', name);
+      else this.#files.set(name, new Uint8Array(size));
+      this.#tell(() => done(error));
     });
   }
 
   open(name: string, done: Callback<JournalFile>): void {
     this.#later(0.05, () => {
-      if (!this.#files.has(name)) return done(diskError('ENOENT', 'open', name), CLOSED_FILE);
-      done(null, new OpenFile(this, name, this.#life));
+      const isThere = this.#files.has(name);
+      this.#tell(() => done(isThere ? null : diskError('ENOENT', 'open', name), isThere ? new OpenFile(this, name, this.#life) : CLOSED_FILE));
     });
   }
 
@@ -107,8 +111,8 @@ export class CrashableJournalFiles implements JournalFiles {
     this.#later(this.#latency(), () => {
       this.#entries.delete(entry);
       this.counts.removes++;
-      if (!this.#files.delete(name)) return done(diskError('ENOENT', 'remove', name));
-      done(null);
+      const error = this.#files.delete(name) ? null : diskError('ENOENT', 'remove', name);
+      this.#tell(() => done(error));
     });
   }
 
@@ -231,20 +235,19 @@ export class CrashableJournalFiles implements JournalFiles {
     this.counts.bytes += bytes.length;
     this.#later(this.#latency(), () => {
       this.#writes.delete(write);
+      let error: Error | null = null;
       if (this.#failWrites > 0) {
         this.#failWrites--;
-        this.counts.failed++;
+        error = this.#failed('EIO', 'write', name);
         this.#tear(write, this.#prng);
-        return done(diskError('EIO', 'write', name));
-      }
-      this.#files.get(name)?.set(bytes, position);
-      done(null);
+      } else this.#files.get(name)?.set(bytes, position);
+      this.#tell(() => done(error));
     });
   }
 
   /** For OpenFile. */
   closeFile(life: number, done: Callback): void {
-    if (life === this.#life) this.#later(0.05, () => done(null));
+    if (life === this.#life) this.#later(0.05, () => this.#tell(() => done(null)));
   }
 
   #tear(write: InFlight, prng: Prng): void {
@@ -280,6 +283,18 @@ export class CrashableJournalFiles implements JournalFiles {
     this.#schedule(delayMs, () => {
       if (life === this.#life) fn();
     });
+  }
+
+  #tell(fn: () => void): void {
+    const life = this.#life;
+    this.#answer(() => {
+      if (life === this.#life) fn();
+    });
+  }
+
+  #failed(code: string, call: string, name: string): Error {
+    this.counts.failed++;
+    return diskError(code, call, name);
   }
 }
 

@@ -8,6 +8,9 @@ import type { Callback, Kv, KvOp, KvStores, KvView } from '../../coord/base/port
 import type { Prng } from '../../coord/base/prng.ts';
 import { diskError, type CrashableOptions, type Schedule } from './journal-files.ts';
 
+/** As many as a log of LevelDB that is not yet compacted may hold. */
+const BATCHES_KEPT = 32;
+
 type Op = { readonly key: string; readonly value: Uint8Array | undefined };
 
 export class CrashableKvStores implements KvStores {
@@ -27,8 +30,9 @@ export class CrashableKvStores implements KvStores {
     const life = store.life;
     this.#schedule(0.2, () => {
       if (life !== store.life) return;
-      if (store.isOpen) return done(diskError('LOCK', 'open', name), CLOSED_KV);
-      done(null, store.openHandle());
+      const wasOpen = store.isOpen;
+      const handle = wasOpen ? CLOSED_KV : store.openHandle();
+      store.tell(() => done(wasOpen ? diskError('LOCK', 'open', name) : null, handle));
     });
   }
 
@@ -50,10 +54,13 @@ export class CrashableKvStores implements KvStores {
 /** One store: its platter, and what handles see. */
 export class CrashableKv {
   readonly #schedule: Schedule;
+  readonly #answer: (fn: () => void) => void;
   readonly #prng: Prng;
   readonly #writeMs: readonly [number, number];
   /** What a crash leaves at least. */
   #durable = new Map<string, Uint8Array>();
+  /** The newest durable batches, oldest first: what their keys were before. */
+  readonly #log: Map<string, Uint8Array | undefined>[] = [];
   /** Answered and not durable, in order. */
   #volatile: Op[][] = [];
   /** Answered with an error: whether they are in the log is found out when the store is opened again. */
@@ -70,6 +77,7 @@ export class CrashableKv {
 
   constructor(options: CrashableOptions) {
     this.#schedule = options.schedule;
+    this.#answer = options.answer ?? ((fn) => fn());
     this.#prng = options.prng;
     this.#writeMs = options.writeMs ?? [0.1, 1];
   }
@@ -78,7 +86,7 @@ export class CrashableKv {
     this.isOpen = true;
     for (const batch of this.#failed) {
       if (!this.#prng.chance(0.5)) continue;
-      applyTo(this.#durable, batch);
+      this.#makeDurable(batch);
       applyTo(this.data, batch);
     }
     this.#failed = [];
@@ -89,7 +97,7 @@ export class CrashableKv {
     this.life++;
     this.isOpen = false;
     for (const batch of [...this.#volatile, ...this.#failed, ...this.#inFlight]) {
-      if (prng.chance(0.5)) applyTo(this.#durable, batch);
+      if (prng.chance(0.5)) this.#makeDurable(batch);
       else this.counts.lost++;
     }
     this.#volatile = [];
@@ -122,10 +130,30 @@ export class CrashableKv {
     this.data.set(key, copy);
   }
 
-  /** A batch that was synced is gone, as LevelDB does it silently when its log rots. */
+  /** A key that was synced is gone. */
   drop(key: string): void {
     this.#durable.delete(key);
     this.data.delete(key);
+  }
+
+  /**
+   * The newest durable batch that wrote this key is gone while later ones are there, as it happens silently in LevelDB when a block of its log
+   * rots. Its keys are again what they were before, unless a later batch has written them. For a store that nobody has open. False: the batch is
+   * too old to be in the log.
+   */
+  loseBatch(key: string): boolean {
+    const at = this.#log.findLastIndex((before) => before.has(key));
+    const [lost] = at < 0 ? [] : this.#log.splice(at, 1);
+    if (lost === undefined) return false;
+    for (const [each, value] of lost) {
+      const later = this.#log.find((before, i) => i >= at && before.has(each));
+      if (later !== undefined) later.set(each, value);
+      else {
+        applyTo(this.#durable, [{ key: each, value }]);
+        applyTo(this.data, [{ key: each, value }]);
+      }
+    }
+    return true;
   }
 
   /** Whether a crash right now would leave this key. */
@@ -148,22 +176,28 @@ export class CrashableKv {
         this.#failBatches--;
         this.counts.failed++;
         this.#failed.push(batch);
-        return done(diskError('EIO', 'batch', 'store'));
+        return this.tell(() => done(diskError('EIO', 'batch', 'store')));
       }
       if (this.data.bytes > this.#capacityBytes) {
         this.counts.failed++;
-        return done(diskError('ENOSPC', 'batch', 'store'));
+        return this.tell(() => done(diskError('ENOSPC', 'batch', 'store')));
       }
       applyTo(this.data, batch);
       if (sync) {
         this.counts.synced++;
-        applyTo(this.#durable, batch);
+        this.#makeDurable(batch);
         // What was written before this batch and not synced stays in doubt, but may not undo it.
         const keys = new Set(batch.map((op) => op.key));
         this.#volatile = this.#volatile.map((ops) => ops.filter((op) => !keys.has(op.key)));
       } else this.#volatile.push(batch);
-      done(null);
+      this.tell(() => done(null));
     });
+  }
+
+  #makeDurable(batch: readonly Op[]): void {
+    this.#log.push(new Map(batch.map(({ key }) => [key, this.#durable.get(key)])));
+    if (this.#log.length > BATCHES_KEPT) this.#log.shift();
+    applyTo(this.#durable, batch);
   }
 
   latency(): number {
@@ -174,6 +208,13 @@ export class CrashableKv {
   later(delayMs: number, fn: () => void): void {
     const life = this.life;
     this.#schedule(delayMs, () => {
+      if (life === this.life) fn();
+    });
+  }
+
+  tell(fn: () => void): void {
+    const life = this.life;
+    this.#answer(() => {
       if (life === this.life) fn();
     });
   }
@@ -197,7 +238,10 @@ class Handle implements Kv {
   get(key: string, done: Callback<Uint8Array | undefined>): void {
     assert(!this.#closed, 'get on a closed store');
     if (this.#life !== this.#store.life) return;
-    this.#store.later(0.02, () => done(null, this.#store.data.get(key)));
+    this.#store.later(0.02, () => {
+      const value = this.#store.data.get(key);
+      this.#store.tell(() => done(null, value));
+    });
   }
 
   snapshot(): KvView {
@@ -211,7 +255,7 @@ class Handle implements Kv {
     if (this.#life !== this.#store.life) return;
     this.#store.later(0.1, () => {
       this.#store.isOpen = false;
-      done(null);
+      this.#store.tell(() => done(null));
     });
   }
 }
@@ -232,14 +276,14 @@ class View implements KvView {
     assert(!this.#closed, 'get on a closed view');
     if (this.#life !== this.#store.life) return;
     const value = this.#frozen.before.has(key) ? this.#frozen.before.get(key) : this.#store.data.get(key);
-    this.#store.later(0.02, () => done(null, value));
+    this.#store.later(0.02, () => this.#store.tell(() => done(null, value)));
   }
 
   range(gte: string, lt: string, limit: number, done: Callback<[string, Uint8Array][]>): void {
     assert(!this.#closed, 'range on a closed view');
     if (this.#life !== this.#store.life) return;
     const entries = this.#store.data.range(gte, lt, limit, this.#frozen);
-    this.#store.later(0.05, () => done(null, entries));
+    this.#store.later(0.05, () => this.#store.tell(() => done(null, entries)));
   }
 
   close(): void {

@@ -108,7 +108,7 @@ export class Network {
   }
   /** All connections between the two break, and both ends notice. What is on the way is lost, or (`lateMs`) still arrives at the old channel that much later. */
   break(a: number, b: number, lateMs?: number): void {
-    for (const end of [...this.#ends.values()]) if (end.open && end.transport.sid === a && end.peer.transport.sid === b) this.#break(end, lateMs);
+    for (const end of this.#ends.values()) if (end.open && end.transport.sid === a && end.peer.transport.sid === b) this.#break(end, lateMs);
   }
   /** The next message of this type from `from` to `to` is lost, and its connection breaks. */
   dropNext(from: number, to: number, type: PeerMessage['type']): void {
@@ -323,7 +323,7 @@ export class Network {
   died(sid: number): void {
     const transport = this.#transports.get(sid);
     if (transport === undefined) return;
-    for (const channel of [...transport.ends.keys()]) this.close(channel);
+    for (const channel of transport.ends.keys()) this.close(channel);
     transport.gone();
   }
 
@@ -331,7 +331,7 @@ export class Network {
   vanished(sid: number): void {
     const transport = this.#transports.get(sid);
     if (transport === undefined) return;
-    for (const end of [...transport.ends.values()]) {
+    for (const end of transport.ends.values()) {
       end.vanished = true;
       this.#forget(end);
     }
@@ -400,7 +400,7 @@ export class SimTransport implements PeerTransport {
     this.#network.close(channel);
   }
   stop(done: Callback): void {
-    for (const channel of [...this.ends.keys()]) this.#network.close(channel);
+    for (const channel of this.ends.keys()) this.#network.close(channel);
     this.gone();
     this.process.schedule(0, () => done(null));
   }

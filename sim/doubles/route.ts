@@ -29,7 +29,7 @@ export class Route {
 
   /** A copy with one bit flipped: the frame itself may be on its way to others. */
   corrupted(frame: Uint8Array): Uint8Array {
-    const copy = frame.slice();
+    const copy = Uint8Array.from(frame);
     const at = this.prng.below(copy.length);
     copy[at] = (copy[at] as number) ^ (1 << this.prng.below(8));
     return copy;
