@@ -2,12 +2,15 @@
  * A plain model of the tree, fed with every committed txn once, in order. It decides nothing and trusts nobody: each txn must be one that may be
  * decided where it stands, and every reply is compared with the model as it was at the reply's zxid. Versions of znodes are kept for that.
  *
- * Source of the rules: ZooKeeper's DataTree and PrepRequestProcessor. Times of txns (ctime, mtime) and ACLs are not compared here.
+ * It also keeps what every watcher with all permissions would have heard, in order (changes). What a request may be answered is decided in
+ * decisions.ts.
+ *
+ * Source of the rules: ZooKeeper's DataTree and PrepRequestProcessor.
  */
 import { formatZxid, type Zxid } from '../../coord/base/zxid.ts';
-import type { Txn, TxnHeader } from '../../coord/tree/txn.ts';
-import { Code } from '../../coord/wire/codes.ts';
-import type { Stat } from '../../coord/wire/types.ts';
+import type { CreateTxn, Txn, TxnHeader } from '../../coord/tree/txn.ts';
+import { Code, EventType } from '../../coord/wire/codes.ts';
+import type { Acl, Stat } from '../../coord/wire/types.ts';
 
 export interface ModelNode {
   readonly data: string | null;
@@ -17,7 +20,20 @@ export interface ModelNode {
   readonly version: number;
   readonly creates: number;
   readonly owner: bigint;
+  readonly kind: CreateTxn['kind'];
+  readonly ttlMs: number;
+  readonly ctime: number;
+  readonly mtime: number;
+  readonly acl: readonly Acl[];
+  readonly aversion: number;
   readonly children: ReadonlySet<string>;
+}
+/** What a watcher hears of one change: the znode's own event, then its parent's. `acl`: of the znode; of a deleted one, what it had. */
+export interface Change {
+  readonly zxid: Zxid;
+  readonly type: EventType;
+  readonly path: string;
+  readonly acl: readonly Acl[];
 }
 interface Version {
   readonly zxid: Zxid;
@@ -31,14 +47,20 @@ export interface Recorded {
 }
 
 const NO_CHILDREN: ReadonlySet<string> = new Set();
-const ROOT: ModelNode = { data: '', czxid: 0, mzxid: 0, pzxid: 0, version: 0, creates: 0, owner: 0n, children: NO_CHILDREN };
+const ROOT: ModelNode = { data: '', czxid: 0, mzxid: 0, pzxid: 0, version: 0, creates: 0, owner: 0n, kind: 'persistent', ttlMs: 0, ctime: 0, mtime: 0, acl: [{ perms: 31, scheme: 'world', id: 'anyone' }], aversion: 0, children: NO_CHILDREN };
 
 export class Model {
   readonly #fail: (invariant: string, message: string) => void;
   readonly #versions = new Map<string, Version[]>([['/', [{ zxid: 0, node: ROOT, blip: false }]]]);
   readonly #txns = new Map<Zxid, Recorded>();
+  /** Everything that watches tell of, in order. */
+  readonly changes: Change[] = [];
   /** Live sessions and their ephemerals. */
   readonly sessions = new Map<bigint, Set<string>>();
+  /** As negotiated, of every session that ever was. */
+  readonly timeouts = new Map<bigint, number>();
+  /** The leader ended a session by itself. */
+  onExpired: ((sessionId: bigint) => void)[] = [];
   #zxid: Zxid = 0;
 
   constructor(fail: (invariant: string, message: string) => void) {
@@ -66,6 +88,25 @@ export class Model {
       const node = versions.at(-1)?.node ?? null;
       if (node !== null) yield [path, node];
     }
+  }
+
+  /** Index of the first of `changes` with a zxid above this one. */
+  changesAfter(zxid: Zxid): number {
+    let low = 0;
+    let high = this.changes.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.changes[middle] as Change).zxid > zxid) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+  /** Every path that ever was and begins so. */
+  everCreated(prefix: string): string[] {
+    return [...this.#versions.keys()].filter((path) => path.startsWith(prefix));
+  }
+  ephemeralsAt(sessionId: bigint, zxid: Zxid): string[] {
+    return [...this.#versions.keys()].filter((path) => this.at(path, zxid)?.owner === sessionId);
   }
 
   /** First zxid after `after` at which a data watch (`child` false) or a child watch on the path would have fired; Infinity = none so far. */
@@ -109,22 +150,37 @@ export class Model {
           ephemerals.add(txn.path);
         }
         const zxid = header.zxid;
-        this.#put(txn.path, { data: text(txn.data), czxid: zxid, mzxid: zxid, pzxid: zxid, version: 0, creates: 0, owner, children: NO_CHILDREN });
+        const { timeMs } = header;
+        this.#put(txn.path, {
+          data: text(txn.data), czxid: zxid, mzxid: zxid, pzxid: zxid, version: 0, creates: 0, owner, kind: txn.kind, ttlMs: txn.ttlMs, ctime: timeMs, mtime: timeMs,
+          acl: txn.acl, aversion: 0, children: NO_CHILDREN,
+        });
         this.#put(parentPath, { ...parent, creates: txn.parentCVersion, pzxid: zxid, children: new Set(parent.children).add(nameOf(txn.path)) });
+        this.changes.push({ zxid, type: EventType.NodeCreated, path: txn.path, acl: txn.acl }, { zxid, type: EventType.NodeChildrenChanged, path: parentPath, acl: parent.acl });
         return;
       }
       case 'delete':
+        if (header.sessionId === 0n) this.#mayReap(header, txn.path);
         return this.#delete(header, txn.path);
       case 'setData': {
         const node = this.now(txn.path);
         if (node === null) return this.#refuse(header, `writes ${txn.path}, which is not there`);
         if (txn.version !== node.version + 1) return this.#refuse(header, `writes version ${txn.version} of ${txn.path} after ${node.version}`);
-        this.#put(txn.path, { ...node, data: text(txn.data), version: txn.version, mzxid: header.zxid });
+        this.#put(txn.path, { ...node, data: text(txn.data), version: txn.version, mzxid: header.zxid, mtime: header.timeMs });
+        this.changes.push({ zxid: header.zxid, type: EventType.NodeDataChanged, path: txn.path, acl: node.acl });
+        return;
+      }
+      case 'setACL': {
+        const node = this.now(txn.path);
+        if (node === null) return this.#refuse(header, `sets the ACL of ${txn.path}, which is not there`);
+        if (txn.aversion !== node.aversion + 1) return this.#refuse(header, `writes aversion ${txn.aversion} of ${txn.path} after ${node.aversion}`);
+        this.#put(txn.path, { ...node, acl: txn.acl, aversion: txn.aversion });
         return;
       }
       case 'createSession':
         if (this.sessions.has(txn.sessionId)) this.#refuse(header, `creates session ${txn.sessionId}, which is there`);
         this.sessions.set(txn.sessionId, new Set());
+        this.timeouts.set(txn.sessionId, txn.timeoutMs);
         return;
       case 'closeSession': {
         const ephemerals = this.sessions.get(txn.sessionId) ?? new Set<string>();
@@ -133,6 +189,7 @@ export class Model {
         }
         for (const path of txn.paths) this.#delete(header, path);
         this.sessions.delete(txn.sessionId);
+        if (header.requestNo === 0) for (const each of this.onExpired) each(txn.sessionId);
         return;
       }
       case 'multi':
@@ -141,11 +198,21 @@ export class Model {
           else if (this.now(op.path) === null) this.#refuse(header, `checks ${op.path}, which is not there`);
         }
         return;
-      case 'setACL':
       case 'error':
       case 'failedMulti':
         return;
     }
+  }
+
+  /** Nobody but the server itself deletes as session 0: containers that had a child and have none, TTL znodes whose time is over. */
+  #mayReap(header: TxnHeader, path: string): void {
+    const node = this.now(path);
+    if (node === null) return;
+    const { timeMs } = header;
+    if (node.kind === 'container') {
+      if (node.creates === 0) this.#refuse(header, `reaps the container ${path}, which never had a child`);
+    } else if (node.kind !== 'ttl') this.#refuse(header, `reaps ${path}, which is ${node.kind}`);
+    else if (node.mtime + node.ttlMs >= timeMs) this.#refuse(header, `reaps ${path} ${node.mtime + node.ttlMs - timeMs} ms before its TTL is over`);
   }
 
   #delete(header: TxnHeader, path: string): void {
@@ -159,6 +226,7 @@ export class Model {
     const children = new Set(parent.children);
     children.delete(nameOf(path));
     this.#put(parentPath, { ...parent, pzxid: header.zxid, children });
+    this.changes.push({ zxid: header.zxid, type: EventType.NodeDeleted, path, acl: node.acl }, { zxid: header.zxid, type: EventType.NodeChildrenChanged, path: parentPath, acl: parent.acl });
   }
 
   #put(path: string, node: ModelNode | null): void {
@@ -183,6 +251,7 @@ export class Model {
       ['czxid', stat.czxid, node.czxid], ['mzxid', stat.mzxid, node.mzxid], ['pzxid', stat.pzxid, node.pzxid], ['version', stat.version, node.version],
       ['cversion', stat.cversion, 2 * node.creates - node.children.size], ['numChildren', stat.numChildren, node.children.size],
       ['ephemeralOwner', stat.ephemeralOwner, node.owner], ['dataLength', stat.dataLength, node.data === null ? 0 : Buffer.byteLength(node.data)],
+      ['aversion', stat.aversion, node.aversion], ['ctime', stat.ctime, node.ctime], ['mtime', stat.mtime, node.mtime],
     ];
     for (const [name, seen, expected] of pairs) if (seen !== expected) return `${name} is ${String(seen)}, not ${String(expected)}`;
     return null;

@@ -1,0 +1,66 @@
+/**
+ * When a session may be ended by the leader, by the leader's own clock: no earlier than its timeout after the leader last heard of it, and no
+ * earlier than its timeout after the leader began. And no client may believe in its lease by then.
+ *
+ *   EarlyExpiry   a session is expired before lastHeard + timeout, or before leaderStart + timeout
+ *   Lease         leaseRemainingMs() is positive after the expiry, though the leader's clock ran no faster than the client's
+ */
+import type { Judge } from '../judges/judge.ts';
+
+/** A leader as it begins: by its clock. */
+export interface Leadership {
+  readonly sid: number;
+  readonly sinceMs: number;
+  readonly heardMs: Map<bigint, number>;
+}
+
+export interface LeaseHolder {
+  readonly name: string;
+  readonly sessionId: bigint;
+  /** By a clock that runs true. */
+  leaseRemainingMs(): number;
+}
+
+export class ExpiryJudge {
+  readonly #judge: Judge;
+  readonly #holders: LeaseHolder[] = [];
+  /** Whether every server's clock runs no faster than the clients'. */
+  readonly #clocksHold: () => boolean;
+
+  constructor(judge: Judge, clocksHold: () => boolean) {
+    this.#judge = judge;
+    this.#clocksHold = clocksHold;
+    judge.model.onExpired.push((sessionId) => this.#expired(sessionId));
+  }
+
+  holds(holder: LeaseHolder): void {
+    this.#holders.push(holder);
+  }
+
+  begins(sid: number, nowMs: number): Leadership {
+    return { sid, sinceMs: nowMs, heardMs: new Map() };
+  }
+
+  heard({ heardMs }: Leadership, sessionId: bigint, nowMs: number): void {
+    heardMs.set(sessionId, nowMs);
+  }
+
+  /** The leader proposes the end of the session. */
+  expires({ sid, sinceMs, heardMs }: Leadership, sessionId: bigint, nowMs: number): void {
+    const timeoutMs = this.#judge.model.timeouts.get(sessionId);
+    if (timeoutMs === undefined) return;
+    const since = Math.max(sinceMs, heardMs.get(sessionId) ?? 0);
+    if (nowMs < since + timeoutMs) {
+      this.#judge.fail('EarlyExpiry', `leader ${sid} expires session 0x${sessionId.toString(16)} ${(since + timeoutMs - nowMs).toFixed(1)} ms early: ${heardMs.has(sessionId) ? 'it heard of it' : 'it began'} ${(nowMs - since).toFixed(1)} ms ago, the timeout is ${timeoutMs} ms`);
+    }
+  }
+
+  #expired(sessionId: bigint): void {
+    if (!this.#clocksHold()) return;
+    for (const holder of this.#holders) {
+      if (holder.sessionId !== sessionId) continue;
+      const leftMs = holder.leaseRemainingMs();
+      if (leftMs > 0) this.#judge.fail('Lease', `${holder.name} believes that its session 0x${sessionId.toString(16)} lives for another ${leftMs.toFixed(1)} ms, and it has been expired`);
+    }
+  }
+}
