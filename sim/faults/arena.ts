@@ -30,6 +30,8 @@ export class Arena {
   readonly #cuts = new Map<string, number>();
   readonly #lasting = new Map<string, Set<string>>();
   readonly #downBy = new Map<number, string>();
+  /** Who has which part in the story. */
+  readonly #cast = new Map<string, SimServer>();
   /** Servers whose disk was damaged and that have not served since. */
   readonly #rotten = new Set<SimServer>();
   /** A leader may have been lost. */
@@ -50,16 +52,27 @@ export class Arena {
   }
 
   /** 'leader' without one is whoever tries to be it, or else anyone; 'follower' without one is nobody. */
-  resolve(target: Target, { prng, place }: Strike): SimServer | null {
+  resolve(target: Target, strike: Strike): SimServer | null {
+    const [who, part] = target.split(' as ') as [string, string | undefined];
+    if (part === undefined) return this.#resolve(who, this.servers, strike);
+    const known = this.#cast.get(part);
+    if (known !== undefined) return known;
+    const parts = new Set(this.#cast.values());
+    const server = this.#resolve(who, this.servers.filter((each) => !parts.has(each)), strike);
+    if (server !== null) this.#cast.set(part, server);
+    return server;
+  }
+
+  #resolve(target: Target, servers: readonly SimServer[], { prng, place }: Strike): SimServer | null {
     switch (target) {
       case 'leader':
-        return this.leader ?? this.servers.find((server) => server.peerState === 'LEADING') ?? prng.pick(this.servers);
+        return this.leader ?? servers.find((server) => server.peerState === 'LEADING') ?? prng.pick(servers);
       case 'follower': {
-        const followers = this.servers.filter((server) => server.peerState === 'FOLLOWING');
+        const followers = servers.filter((server) => server.peerState === 'FOLLOWING');
         return followers.length === 0 ? null : prng.pick(followers);
       }
       case 'any':
-        return prng.pick(this.servers);
+        return prng.pick(servers);
       case 'it':
         return this.bySid(place?.sid ?? null);
       case 'other':
@@ -75,7 +88,7 @@ export class Arena {
     if (first === null) return null;
     const second = this.resolve(b, strike);
     if (second !== null && second !== first) return [first, second];
-    if (b.startsWith('server-')) return null;
+    if (this.byName(b) !== null) return null;
     return [first, strike.prng.pick(this.servers.filter((server) => server !== first))];
   }
 
@@ -84,11 +97,11 @@ export class Arena {
     const server = this.bySid(sid);
     if (who === 'leader') return server?.peerState === 'LEADING';
     if (who === 'follower') return server?.peerState === 'FOLLOWING';
-    return server?.process.name === who;
+    return server !== null && (server.process.name === who || this.#cast.get(who) === server);
   }
 
   byName(name: string): SimServer | null {
-    return this.servers.find((server) => server.process.name === name) ?? null;
+    return this.servers.find((server) => server.process.name === name) ?? this.#cast.get(name) ?? null;
   }
   bySid(sid: number | null): SimServer | null {
     return this.servers.find((server) => server.sid === sid) ?? null;

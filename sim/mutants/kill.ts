@@ -26,7 +26,7 @@ export interface Kill {
   readonly summary: string;
   /** null: it has survived. */
   readonly killedBy: string | null;
-  /** 'safety', 'liveness' or 'crash' (an assertion of the product). */
+  /** As of a run: 'safety', 'liveness', 'crash' (an assertion of the product), 'ok' (it has survived); 'error': it could not be run. */
   readonly kind: string;
   readonly message: string;
   readonly scenario: string;
@@ -60,14 +60,10 @@ function hunt(mutant: Mutant, options: KillOptions): Promise<Kill> {
   const startedMs = performance.now();
   const seconds = options.seconds ?? 1200;
   const args = [fileURLToPath(new URL('./hunt.ts', import.meta.url)), mutant.name, String(options.seeds ?? 2000), String(seconds), JSON.stringify(options.hunts ?? mutant.hunts)];
-  return new Promise((resolve, reject) => {
+  return new Promise((resolve) => {
     // A run that never ends is the simulator's own failure.
     execFile(process.execPath, ['--no-warnings', ...args], { timeout: (seconds + 120) * 1000, killSignal: 'SIGKILL' }, (error, stdout, stderr) => {
-      if (error !== null) {
-        reject(new DreyError('SIM_MUTANT_FAILED', `mutant ${mutant.name} could not be run: ${stderr.trim() || error.message}`));
-        return;
-      }
-      const caught = JSON.parse(stdout) as Caught;
+      const caught: Caught = error === null ? (JSON.parse(stdout) as Caught) : { ...NOTHING, message: stderr.trim() || error.message };
       resolve({
         mutant: mutant.name, historic: mutant.historic, summary: mutant.summary, killedBy: caught.invariant, kind: caught.kind, message: caught.message, scenario: caught.scenario, servers: caught.servers,
         seed: caught.seed, seedsNeeded: caught.seeds, seconds: Number(((performance.now() - startedMs) / 1000).toFixed(1)), expected: caught.invariant !== null && mutant.expects.includes(caught.invariant),
@@ -76,10 +72,12 @@ function hunt(mutant: Mutant, options: KillOptions): Promise<Kill> {
   });
 }
 
+const NOTHING: Caught = { invariant: null, kind: 'error', message: '', scenario: '', servers: 0, seed: '', seeds: 0, virtualMs: 0 };
+
 /** For people: one line a mutant. */
 export function killTable(kills: readonly Kill[]): string {
-  const rows = kills.map(({ mutant, historic, killedBy, scenario, servers, seed, seedsNeeded, seconds }) =>
-    killedBy === null ? [mutant, historic, 'SURVIVED', '', String(seedsNeeded), String(seconds)] : [mutant, historic, killedBy, `${scenario} --servers ${servers} --seed ${seed}`, String(seedsNeeded), String(seconds)]);
+  const rows = kills.map(({ mutant, historic, kind, killedBy, scenario, servers, seed, seedsNeeded, seconds }) =>
+    killedBy === null ? [mutant, historic, kind === 'error' ? 'ERROR' : 'SURVIVED', '', String(seedsNeeded), String(seconds)] : [mutant, historic, killedBy, `${scenario} --servers ${servers} --seed ${seed}`, String(seedsNeeded), String(seconds)]);
   const all = [['mutant', 'puts back', 'killed by', 'in', 'seeds', 'seconds'], ...rows];
   const widths = (all[0] as string[]).map((_, i) => Math.max(...all.map((row) => (row[i] as string).length)));
   return all.map((row) => row.map((cell, i) => (i >= 4 ? cell.padStart(widths[i] as number) : cell.padEnd(widths[i] as number))).join('  ').trimEnd()).join('\n');

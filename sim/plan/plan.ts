@@ -7,8 +7,9 @@
  * the name of the component: `net/server-1>server-2`, `disk/server-3`, `client-4`. A stream in `calm` gives its most ordinary value each time.
  */
 import type { Knobs, ServerKnobs } from '../world/knobs.ts';
+import type { Mark } from '../world/marks.ts';
 
-/** The name of a process ('server-2', 'client-1', 'jobmanager-1', 'taskmanager-3', 'kafka', 'storage'), or who it is when the fault strikes: 'leader', 'follower', 'any', 'master' (the leading job manager). */
+/** The name of a process ('server-2', 'client-1', 'jobmanager-1', 'taskmanager-3', 'kafka', 'storage'), or who it is when the fault strikes: 'leader', 'follower', 'any', 'master' (the leading job manager). 'follower as F': a part in a story; whoever is given it is called F from then on, and nobody is given two. */
 export type Target = string;
 
 /**
@@ -90,6 +91,8 @@ export interface FaultPlan {
   readonly id: string;
   readonly when: Moment;
   readonly action: FaultAction;
+  /** The place that a story comes by when this strikes. */
+  readonly mark?: Mark;
 }
 
 /** An operation that is prescribed instead of drawn, for scenarios that tell a story. */
@@ -103,6 +106,8 @@ export interface OpPlan {
   readonly to?: Target;
   /** How many of it, one after the other. */
   readonly times?: number;
+  /** The place that a story comes by when this has been answered, or given up. */
+  readonly mark?: Mark;
 }
 
 export interface ClientPlan {
@@ -140,6 +145,12 @@ export interface ClusterPlan {
   readonly partitions: number;
   readonly records: number;
   readonly checkpointIntervalMs: number;
+  readonly parallelism: number;
+  /** Of their coord sessions, asked for. */
+  readonly jobManagerSessionMs: number;
+  readonly taskManagerSessionMs: number;
+  /** Virtual ms over which the records come in. */
+  readonly feedMs: number;
 }
 
 export interface Plan {
@@ -160,6 +171,8 @@ export interface Plan {
   readonly untilMs: number;
   /** Phase 2 heals these servers, a quorum, and makes the faults of all others permanent; absent: heals everyone. */
   readonly core?: readonly number[];
+  /** False: disks may be damaged on any number of servers, wherever the journal can know of it. Then there may be no quorum at the end, and only safety is judged. */
+  readonly diskBudget?: boolean;
   /** Names of streams that give their most ordinary value each time. */
   readonly calm: readonly string[];
   /** Operations of drawing clients that are drawn and not sent: 'client-2#14', or 'client-2#14-90'. */

@@ -17,6 +17,8 @@ import type { Outcome, RunOptions, RunResult } from './result.ts';
 const EARLIER_LIFE_MS = 400;
 /** A new leader must serve this long after the heal: detection, elections, discovery with grown time-outs, synchronization. */
 const LIVENESS_BOUND_MS = 15_000;
+/** Without a budget of disks nothing is promised but safety. */
+const SAFE_MS = 3000;
 const LATENCY_MS = 0.2;
 
 export function runEnsemblePlan(plan: Plan, options: RunOptions = {}): RunResult {
@@ -57,7 +59,7 @@ class EnsembleRun {
       if (own === undefined) throw new RangeError(`the plan has ${plan.servers} servers, and knobs for ${plan.serverKnobs.length}`);
       return new SimServer(world, network, judge, { sid, voters, mutant: plan.mutant, knobs, own });
     });
-    const arena = (this.#arena = new Arena(world, network, this.#servers, { budget: plan.scenario !== 'bitrot', untilMs: plan.untilMs }));
+    const arena = (this.#arena = new Arena(world, network, this.#servers, { budget: plan.diskBudget ?? true, untilMs: plan.untilMs }));
     arena.onLeaderLost = () => {
       if (this.#lostAtMs < 0) this.#lostAtMs = world.nowMs;
     };
@@ -68,7 +70,11 @@ class EnsembleRun {
     const stream = world.streams;
     this.#clients = new Clients(world, plan, this.#servers, judge, {
       when: (moment, then) => scheduler.when(moment, () => then()),
-      happened: (id) => scheduler.happened(id),
+      happened: (id) => {
+        const mark = plan.ops.find((op) => op.id === id)?.mark;
+        if (mark !== undefined) world.marks.hit(mark);
+        scheduler.happened(id);
+      },
       server: (target) => arena.resolve(target, { id: '', prng: stream('ops'), place: null }),
     });
     for (const [i, server] of this.#servers.entries()) {
@@ -86,11 +92,12 @@ class EnsembleRun {
 
   run(): Outcome {
     const world = this.#world;
-    const { untilMs } = this.#plan;
+    const plan = this.#plan;
+    const { untilMs } = plan;
     const broken = (): boolean => this.#judge.violation !== null;
     this.#liveEarlier();
     for (const server of this.#servers) world.schedule(world.streams(`start/${server.process.name}`).float() * 50, () => server.start());
-    for (const fault of this.#plan.faults) this.#plant(fault);
+    for (const fault of plan.faults) this.#plant(fault);
     this.#clients.start();
     this.#watch();
     world.run(untilMs, broken);
@@ -99,6 +106,7 @@ class EnsembleRun {
     this.#scheduler.stop();
     this.#network.healAll();
     this.#arena.heal(this.#servers);
+    if (plan.diskBudget === false) return this.#staysSafe();
     if (!this.#converges()) return this.#judge.violation?.invariant === 'Liveness' ? 'liveness' : 'safety';
     return 'ok';
   }
@@ -106,7 +114,7 @@ class EnsembleRun {
   #liveEarlier(): void {
     const { znodesBefore, segmentBytes } = this.#plan.knobs;
     if (znodesBefore === 0) return;
-    const life = earlierLife(znodesBefore);
+    const life = earlierLife(this.#plan.knobs);
     this.#judge.begin(life);
     for (const { files, kvs } of this.#servers) {
       writeEarlierLife(life, files, kvs, segmentBytes, (error) => {
@@ -116,11 +124,12 @@ class EnsembleRun {
     this.#world.run(EARLIER_LIFE_MS);
   }
 
-  #plant({ id, when, action }: FaultPlan): void {
+  #plant({ id, when, action, mark }: FaultPlan): void {
     const prng = this.#world.streams(`fault/${id}`);
     this.#scheduler.when(when, (place) => {
       const struck = act(this.#arena, action, { id, prng, place });
       if (struck.length === 0) return;
+      if (mark !== undefined) this.#world.marks.hit(mark);
       this.#struck[action.kind] = (this.#struck[action.kind] ?? 0) + 1;
       const lanes = struck.map((server) => server.process.name);
       this.#world.trace('nemesis', action.kind, { id, on: lanes.join(' ') });
@@ -138,6 +147,13 @@ class EnsembleRun {
       this.#lostAtMs = -1;
     }
     this.#world.schedule(5, () => this.#watch());
+  }
+
+  /** Whoever can still serve does so for a while. */
+  #staysSafe(): Outcome {
+    const judge = this.#judge;
+    this.#world.run(this.#world.nowMs + SAFE_MS, () => judge.violation !== null);
+    return judge.violation === null ? 'ok' : 'safety';
   }
 
   #converges(): boolean {
