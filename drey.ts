@@ -10,6 +10,8 @@ import { DreyError } from './coord/base/errors.ts';
 interface Entry {
   readonly summary: string;
   readonly load: () => Promise<Command>;
+  /** The exit code of wrong usage and of what could not begin, for a command to which 1 and 2 mean something else. */
+  readonly didNotRun?: number;
 }
 
 const commands: Record<string, Entry> = {
@@ -21,7 +23,7 @@ const commands: Record<string, Entry> = {
   jobmanager: { summary: 'run a job manager; the elected one leads', load: async () => (await import('./orchestrator/cli/jobmanager.ts')).jobmanagerCommand() },
   taskmanager: { summary: 'run a task manager with a number of slots', load: async () => (await import('./orchestrator/cli/taskmanager.ts')).taskmanagerCommand() },
   demo: { summary: 'kill the leader, the job master and a worker, and count what was lost', load: async () => (await import('./orchestrator/cli/demo.ts')).demoCommand() },
-  sim: { summary: 'run fault-injection simulations, by seed', load: async () => (await import('./sim/cli.ts')).simCommand() },
+  sim: { summary: 'run fault-injection simulations, by seed', load: async () => (await import('./sim/cli/sim.ts')).simCommand(), didNotRun: 64 },
 };
 
 function version(): string {
@@ -81,23 +83,25 @@ function endWithTheReader(serves: boolean): void {
 }
 
 endWithTheReader(['server', 'jobmanager', 'taskmanager'].includes(process.argv[2] ?? ''));
+const given = process.argv[2] ?? '';
+const { didNotRun } = (Object.hasOwn(commands, given) ? commands[given] : undefined) ?? {};
 try {
   await main(process.argv.slice(2));
 } catch (error) {
-  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : (didNotRun ?? 2);
   else if (error instanceof DreyError) {
     // One line, whatever the message holds that a user's code gave.
     console.error(`drey: ${error.message.replaceAll(/\s*\n\s*/g, ' ')} (${error.code})`);
-    process.exitCode = 1;
+    process.exitCode = didNotRun ?? 1;
   } else if (error instanceof AssertionFailed) {
     console.error(`drey: an invariant does not hold: ${error.stack}`);
     process.exit(70);
   } else if (error instanceof Error && 'syscall' in error) {
     // A file or a socket of this machine: node's own line says which and why.
     console.error(`drey: ${error.message}`);
-    process.exit(1);
+    process.exit(didNotRun ?? 1);
   } else {
     console.error(error);
-    process.exit(1);
+    process.exit(didNotRun === undefined ? 1 : 70);
   }
 }

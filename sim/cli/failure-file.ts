@@ -1,0 +1,120 @@
+/**
+ * A failure as a file: what broke, what led to it, what to do next, and the plan, with a line for each fault and client so that it can be read,
+ * edited and compared. A file that holds a bare plan will do wherever one is asked for.
+ */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { DreyError } from '../../coord/base/errors.ts';
+import type { Plan } from '../plan/plan.ts';
+import { checkPlan } from './check-plan.ts';
+import type { Failure, Finding, SeedReport } from './seed-report.ts';
+import { ms, quoted } from './text.ts';
+
+export interface FailureFile {
+  /** One sentence. */
+  readonly what: string;
+  readonly kind: Finding;
+  readonly invariant: string;
+  readonly message: string;
+  readonly atMs: number;
+  readonly traceHash: string;
+  readonly commands: Readonly<Record<string, string>>;
+  readonly events: readonly string[];
+  readonly stack?: readonly string[];
+  readonly plan: Plan;
+}
+
+export interface PlanFile {
+  readonly plan: Plan;
+  /** Null: a bare plan, of which nothing is expected. */
+  readonly failure: FailureFile | null;
+}
+
+export const DEFAULT_DIR = 'sim-failures';
+
+export function failureName(task: { readonly scenario: string; readonly servers: number; readonly seed: string; readonly mutant?: string }): string {
+  return `${[task.scenario, task.servers, task.seed, ...(task.mutant === undefined ? [] : [task.mutant])].join('-').replaceAll(/[^\w.-]/g, '_')}.json`;
+}
+
+export function sentence(plan: Pick<Plan, 'scenario' | 'servers' | 'seed' | 'mutant'>, failure: Pick<Failure, 'kind' | 'invariant' | 'message'>, atMs: number): string {
+  const where = `${plan.scenario} on ${plan.servers} servers, seed ${plan.seed}${plan.mutant === undefined ? '' : `, with the mutant ${plan.mutant}`}`;
+  const verb = { safety: 'is broken', liveness: 'is broken', crash: 'was thrown', nondeterminism: 'is broken', 'gave-up': 'could not be decided' }[failure.kind];
+  return `${failure.invariant} ${verb} at ${ms(atMs)}: ${firstLine(failure.message)} (${where})`;
+}
+
+export function firstLine(text: string): string {
+  return text.split('\n', 1)[0] as string;
+}
+
+/** Copy-paste lines. */
+export function commandsFor(path: string): Record<string, string> {
+  const file = quoted(path);
+  return { replay: `npx drey sim replay ${file} --trace`, shrink: `npx drey sim shrink ${file}`, why: `npx drey sim why ${file}`, open: `npx drey sim open ${file}` };
+}
+
+/** Writes the file and returns its path; null when there is no plan, since drawing it failed. */
+export function writeFailure(dir: string, report: SeedReport): string | null {
+  const { failure, task } = report;
+  if (failure === null || failure.plan === null) return null;
+  const path = join(dir, failureName(task));
+  writeFailureFile(path, failureFile(path, failure.plan, failure, report.virtualMs, report.traceHash));
+  return path;
+}
+
+export function failureFile(path: string, plan: Plan, failure: Failure, atMs: number, traceHash: string): FailureFile {
+  const { kind, invariant, message, stack } = failure;
+  return {
+    what: sentence(plan, failure, atMs), kind, invariant, message, atMs, traceHash, commands: commandsFor(shortest(path)), events: failure.events,
+    ...(stack === undefined ? {} : { stack: stack.split('\n') }), plan,
+  };
+}
+
+function shortest(path: string): string {
+  const fromHere = relative('.', path);
+  return fromHere.startsWith('..') ? path : fromHere;
+}
+
+export function writeFailureFile(path: string, file: FailureFile): void {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, formatFile(file));
+}
+
+export function formatFile(file: FailureFile | Plan): string {
+  return `${'plan' in file ? lines({ ...file }, 0) : formatPlan(file, 0)}\n`;
+}
+
+function formatPlan(plan: Plan, indent: number): string {
+  return lines({ ...plan }, indent);
+}
+
+/** Each field a line; each element of a list of objects or of texts a line; the plan and the commands the same, further in. */
+function lines(of: Readonly<Record<string, unknown>>, indent: number): string {
+  const pad = ' '.repeat(indent + 2);
+  const fields = Object.entries(of).filter(([, value]) => value !== undefined).map(([key, value]) => {
+    const item = (each: unknown): string => `\n${pad}  ${JSON.stringify(each)}`;
+    const isList = Array.isArray(value) && value.length > 0 && (typeof value[0] === 'object' || (key !== 'calm' && typeof value[0] === 'string'));
+    const text = key === 'plan' || key === 'commands' ? lines(value as Record<string, unknown>, indent + 2) : isList ? `[${(value as unknown[]).map(item).join(',')}\n${pad}]` : JSON.stringify(value);
+    return `${pad}${JSON.stringify(key)}: ${text}`;
+  });
+  return `{\n${fields.join(',\n')}\n${' '.repeat(indent)}}`;
+}
+
+export function readPlanFile(path: string): PlanFile {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new DreyError('SIM_FILE', `${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? String(error)}); give a file that drey sim wrote, such as those in ${DEFAULT_DIR}/`, { cause: error });
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new DreyError('SIM_FILE', `${path} is not JSON: ${(error as Error).message}`, { cause: error });
+  }
+  const file = typeof value === 'object' && value !== null && 'plan' in value ? value : null;
+  const plan = file === null ? value : file.plan;
+  const wrong = checkPlan(plan);
+  if (wrong !== null) throw new DreyError('SIM_FILE', `${path} holds no plan that can run: ${wrong}`);
+  return { plan: plan as Plan, failure: file !== null && 'invariant' in file && 'kind' in file ? (file as FailureFile) : null };
+}

@@ -1,0 +1,38 @@
+/** `drey sim replay FILE`: runs the plan of a file, and says whether it still fails as the file says. */
+import { EXIT } from './exit-codes.ts';
+import { readPlanFile, sentence } from './failure-file.ts';
+import type { Io } from './run.ts';
+import { failureOf, isSameFailure, type Failure, type Simulator } from './seed-report.ts';
+import { runToResult } from './crash-result.ts';
+import { ms, traceLine } from './text.ts';
+
+export interface ReplayOptions {
+  readonly trace: boolean;
+  readonly json: boolean;
+}
+
+export async function replayCommand(simulator: Simulator, path: string, { trace, json }: ReplayOptions, io: Io): Promise<number> {
+  const { plan, failure: expected } = readPlanFile(path);
+  const result = await runToResult(simulator, plan, trace && !json ? { onTrace: (entry) => io.out(traceLine(entry)) } : {});
+  const found = result.kind === 'ok' ? null : failureOf(simulator, plan, result);
+  const verdict = verdictOf(found, expected === null ? null : isSameFailure(result, expected), expected?.invariant ?? null);
+  const sameTrace = expected === null ? null : result.traceHash === expected.traceHash;
+  if (json) {
+    io.out(JSON.stringify({ file: path, ok: found === null, verdict, kind: result.kind, invariant: found?.invariant ?? null, message: found?.message ?? null, expected: expected?.invariant ?? null, atMs: result.virtualMs, traceHash: result.traceHash, sameTrace }));
+  } else {
+    if (found !== null) {
+      if (!trace) for (const entry of found.events) io.out(entry);
+      io.out(found.kind === 'crash' ? (found.stack ?? found.message) : '');
+      io.out(sentence(plan, found, result.virtualMs));
+    }
+    io.out(`${verdict}; ${found === null ? `${ms(result.virtualMs)} of virtual time, ` : ''}trace ${result.traceHash}${sameTrace === true ? ', the same as when it was written' : sameTrace === false ? `, not ${expected?.traceHash ?? ''}: the code has changed since, or the plan` : ''}`);
+  }
+  return EXIT[result.kind];
+}
+
+function verdictOf(found: Failure | null, same: boolean | null, expected: string | null): string {
+  if (found === null) return expected === null ? 'It passes' : `It passes: ${expected} holds now`;
+  if (same === null) return `It fails: ${found.invariant}`;
+  return same ? `It still fails: ${found.invariant}` : `It fails otherwise: ${found.invariant} now, ${expected ?? ''} when it was written`;
+}
+

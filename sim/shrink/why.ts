@@ -1,0 +1,82 @@
+/** Which single thing, when it is taken away, makes a failing run pass. Each thing costs one run. */
+import { invariantOf, isSameFailure } from '../cli/seed-report.ts';
+import type { Plan } from '../plan/plan.ts';
+import type { RunResult } from '../run/result.ts';
+import { describeFault, describeOp } from './describe.ts';
+import type { RunPlan } from './oracle.ts';
+import { withClients, withFaults, withOps, withoutFault, withSkipped } from './parts.ts';
+import { drawnBy } from './shrink-plan.ts';
+
+export interface Removal {
+  readonly id: string;
+  readonly kind: 'fault' | 'op' | 'client' | 'ops' | 'chance';
+  /** 'crash of server-2 at 1,204 ms'. */
+  readonly what: string;
+  readonly plan: Plan;
+}
+
+export interface Verdict extends Removal {
+  /** 'passes': the failure needs it. 'fails': it does not. Anything else is what is broken instead. */
+  readonly outcome: 'passes' | 'fails' | 'fails otherwise';
+  readonly otherwise?: string;
+}
+
+export interface Why {
+  readonly verdicts: readonly Verdict[];
+  /** All faults are innocent: it fails without any. */
+  readonly withoutFaults: Verdict['outcome'] | null;
+}
+
+/** Parts of what a client draws that are left out together. */
+const OP_PARTS = 4;
+
+export function removals(plan: Plan, result: RunResult): readonly Removal[] {
+  const drawing = plan.clients.filter(({ draws }) => draws);
+  return [
+    ...plan.faults.map((fault): Removal => ({ id: fault.id, kind: 'fault', what: describeFault(fault), plan: withoutFault(plan, fault.id) })),
+    ...plan.ops.map((op): Removal => ({ id: op.id, kind: 'op', what: describeOp(op), plan: withOps(plan, plan.ops.filter(({ id }) => id !== op.id)) })),
+    ...(plan.clients.length < 2 ? [] : plan.clients.map(({ id }): Removal => ({ id: `client-${id}`, kind: 'client', what: `client-${id} and all that it does`, plan: withClients(plan, plan.clients.flatMap((each) => (each.id === id ? [] : [each.id]))) }))),
+    ...drawing.flatMap(({ id }) => parts(drawnBy(result, id)).map(([from, to]): Removal => ({ id: `client-${id}#${from}-${to}`, kind: 'ops', what: `operations ${from} to ${to} of client-${id}`, plan: withSkipped(plan, [{ client: id, from, to }]) }))),
+    ...['net', 'disk', ...drawing.map(({ id }) => `client-${id}`)].filter((name) => !plan.calm.includes(name)).map((name): Removal => ({ id: `calm ${name}`, kind: 'chance', what: `the chance in ${name}`, plan: { ...plan, calm: [...plan.calm, name] } })),
+  ];
+}
+
+function parts(drawn: number): readonly (readonly [number, number])[] {
+  const size = Math.ceil(drawn / OP_PARTS);
+  return Array.from({ length: size === 0 ? 0 : Math.ceil(drawn / size) }, (_, i) => [i * size + 1, Math.min(drawn, (i + 1) * size)] as const);
+}
+
+export async function why(plan: Plan, result: RunResult, run: RunPlan, onProgress: (done: number, of: number) => void = () => {}): Promise<Why> {
+  const failure = { kind: result.kind, invariant: invariantOf(result) };
+  const outcome = async (other: Plan): Promise<Pick<Verdict, 'outcome' | 'otherwise'>> => {
+    const without = await run(other);
+    if (without.kind === 'ok') return { outcome: 'passes' };
+    return isSameFailure(without, failure) ? { outcome: 'fails' } : { outcome: 'fails otherwise', otherwise: `${without.kind}: ${invariantOf(without)}` };
+  };
+  const all = removals(plan, result);
+  const verdicts: Verdict[] = [];
+  for (const removal of all) {
+    verdicts.push({ ...removal, ...(await outcome(removal.plan)) });
+    onProgress(verdicts.length, all.length);
+  }
+  const withoutFaults = plan.faults.length < 2 ? null : (await outcome(withFaults(plan, []))).outcome;
+  return { verdicts, withoutFaults };
+}
+
+const RANK: Readonly<Record<Removal['kind'], number>> = { fault: 0, op: 1, ops: 2, client: 3, chance: 4 };
+
+/** The passing run that is most like the failing one: it differs in a fault if it can, in the last that is needed. */
+export function neighbour({ verdicts }: Why): Verdict | null {
+  const passing = verdicts.map((verdict, i) => [verdict, i] as const).filter(([{ outcome }]) => outcome === 'passes');
+  return passing.toSorted(([a, i], [b, j]) => RANK[a.kind] - RANK[b.kind] || j - i)[0]?.[0] ?? null;
+}
+
+export function whySentence({ verdicts, withoutFaults }: Why): string {
+  const needed = verdicts.filter(({ outcome }) => outcome === 'passes');
+  const faults = needed.filter(({ kind }) => kind === 'fault');
+  const named = (faults.length > 0 ? faults : needed).map(({ id, what }) => `${id} (${what})`);
+  if (withoutFaults === 'fails') return 'No fault is needed: the run fails without any.';
+  if (named.length === 0) return 'No single event decides: the run fails without any one of them. Shrink it first, so that those that stand in for each other are gone.';
+  if (named.length === 1) return `Without ${named[0]} the run passes.`;
+  return `Each of ${named.length} is needed; without any one of them the run passes: ${named.join('; ')}.`;
+}
