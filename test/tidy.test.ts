@@ -61,7 +61,7 @@ const allowed: Record<string, string[]> = {
   'orchestrator/cluster': ['coord/client', 'orchestrator/adapters', 'connectors', 'orchestrator/runtime', 'orchestrator/jobmaster', 'orchestrator/ha'],
   'orchestrator/examples': ['orchestrator/api', 'connectors'],
   connectors: ['orchestrator/api'],
-  sim: [...coordCore, 'coord/server', 'coord/storage', 'coord/runtime', 'coord/client', 'orchestrator/jobmaster', 'orchestrator/graph', 'orchestrator/api', 'orchestrator/rpc', 'orchestrator/task'],
+  sim: [...coordCore, 'coord/server', 'coord/storage', 'coord/runtime', 'coord/client', 'orchestrator/jobmaster', 'orchestrator/graph', 'orchestrator/api', 'orchestrator/rpc', 'orchestrator/task', 'orchestrator/runtime', 'orchestrator/ha', 'orchestrator/storage', 'connectors'],
   'drey.ts': ['coord/cli', 'orchestrator/cli', 'sim'],
 };
 

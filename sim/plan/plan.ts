@@ -47,6 +47,8 @@ export type FaultAction =
   | { readonly kind: 'power-failure'; readonly on: readonly Target[]; readonly downMs: number; readonly staggerMs: number }
   /** SIGTERM and a start. `knobs`: it comes back with another configuration. */
   | { readonly kind: 'restart'; readonly on: Target; readonly downMs: number; readonly knobs?: Partial<ServerKnobs> }
+  /** Whoever is down comes back now. */
+  | { readonly kind: 'start'; readonly on: Target }
   /** SIGSTOP, a long collection of garbage, a blocked event loop. */
   | { readonly kind: 'pause'; readonly on: Target; readonly forMs: number }
   /** Nothing passes between the groups; a process that is in no group reaches everyone. `ways`: 'out' cuts what the first group sends, 'in' what it receives. */

@@ -1,0 +1,89 @@
+/** A whole simulated cluster: an ensemble, job managers, task managers, storage and Kafka, in one world. */
+import type { JobDefinition } from '../../orchestrator/api/job.ts';
+import type { Json } from '../../orchestrator/api/source.ts';
+import type { JobSpec } from '../../orchestrator/jobmaster/records.ts';
+import { ClientNetwork } from '../doubles/client-network.ts';
+import type { ClusterPlan, Plan } from '../plan/plan.ts';
+import type { World } from '../world/world.ts';
+import { makeEnsemble, type Ensemble } from './ensemble.ts';
+import { Machine, Turns } from './machine.ts';
+import { SimJobManager } from './sim-job-manager.ts';
+import { KAFKA, SimKafka } from './sim-kafka.ts';
+import type { NodeWorld, SimNode } from './sim-node.ts';
+import { SocketNetwork } from './sim-sockets.ts';
+import { SimStorage } from './sim-storage.ts';
+import { SimTaskManager } from './sim-task-manager.ts';
+import { SimTransactions } from './sim-transactions.ts';
+import { SimBundles, Submitter } from './submitter.ts';
+
+export const STORAGE = 'storage';
+
+export class Cluster {
+  readonly world: World;
+  readonly turns = new Turns();
+  readonly ensemble: Ensemble;
+  readonly sockets: SocketNetwork;
+  readonly storage: SimStorage;
+  readonly kafka: SimKafka;
+  readonly transactions: SimTransactions;
+  readonly jobManagers: readonly SimJobManager[];
+  readonly taskManagers: readonly SimTaskManager[];
+  readonly submitter: Submitter;
+  readonly #bundles = new SimBundles();
+  spec: JobSpec | null = null;
+  /** Sees what job managers and task managers log. */
+  onLog: ((node: SimNode, line: string) => void) | null = null;
+
+  constructor(world: World, plan: Plan, cluster: ClusterPlan) {
+    this.world = world;
+    this.ensemble = makeEnsemble(world, plan);
+    this.sockets = new SocketNetwork(world);
+    this.storage = new SimStorage(world);
+    this.kafka = new SimKafka(world, this.turns);
+    this.transactions = new SimTransactions(world, this.kafka);
+    const clients = new ClientNetwork(world);
+    for (const server of this.ensemble.servers) server.onDeath = () => clients.serverDied(server);
+    const coord = { servers: this.ensemble.servers, network: clients, routes: this.sockets };
+    const at: NodeWorld = {
+      sockets: this.sockets, storage: this.storage, coord, jobManagerSessionMs: cluster.jobManagerSessionMs, taskManagerSessionMs: cluster.taskManagerSessionMs,
+      loadBundle: this.#bundles.load,
+      log: (node, line) => {
+        world.trace(node.name, 'log', { line });
+        this.onLog?.(node, line);
+      },
+    };
+    const { recorder } = world;
+    this.jobManagers = Array.from({ length: cluster.jobManagers }, (_, i) => new SimJobManager(at, new Machine(world, this.turns, `jobmanager-${i + 1}`)));
+    this.taskManagers = Array.from({ length: cluster.taskManagers }, (_, i) => new SimTaskManager(at, new Machine(world, this.turns, `taskmanager-${i + 1}`), cluster.slots));
+    for (const { name } of this.jobManagers) recorder?.lane(name, 'jobmanager');
+    for (const { name } of this.taskManagers) recorder?.lane(name, 'taskmanager');
+    recorder?.lane(KAFKA, 'kafka');
+    recorder?.lane(STORAGE, 'storage');
+    recorder?.lane('nemesis', 'nemesis');
+    this.submitter = new Submitter(new Machine(world, this.turns, 'client-1'), coord, this.storage);
+  }
+
+  get nodes(): readonly SimNode[] {
+    return [...this.jobManagers, ...this.taskManagers];
+  }
+  get master(): SimJobManager | null {
+    return this.jobManagers.find((each) => each.leading) ?? null;
+  }
+
+  start(): void {
+    const { world } = this;
+    const delay = (name: string, maxMs: number): number => world.streams(`start/${name}`).float() * maxMs;
+    for (const server of this.ensemble.servers) world.schedule(delay(server.process.name, 50), () => server.start());
+    for (const node of this.nodes) world.schedule(delay(node.name, 500), () => node.start());
+  }
+
+  submit(definition: JobDefinition, params: Readonly<Record<string, Json>> = {}): void {
+    this.submitter.submit(definition, this.#bundles, params).then(
+      (spec) => {
+        this.spec = spec;
+        this.world.trace('client-1', 'submitted', { jobId: spec.jobId });
+      },
+      (error: Error) => this.ensemble.judge.fail('Submit', `the job could not be submitted: ${error.message}`),
+    );
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * The jobs that run in the simulated cluster, written with the product's public API over the simulated Kafka, and what each of them must have put out.
+ *
+ * Input records say where they are: { id: '<partition>/<offset>', key, t, end }. `end` ones carry no work: they push event time past all windows.
+ */
+import { boundedOutOfOrderness, tumbling } from '../../orchestrator/api/functions.ts';
+import { job, type JobDefinition, type JobOptions } from '../../orchestrator/api/job.ts';
+import type { Json } from '../../orchestrator/api/source.ts';
+import type { Sink } from '../../orchestrator/api/sink.ts';
+import { kafkaSink } from '../../connectors/kafka/sink.ts';
+import { kafkaSource } from '../../connectors/kafka/source.ts';
+import { groupBy } from './group-by.ts';
+import type { SimKafka } from './sim-kafka.ts';
+
+export interface InputRecord {
+  readonly id: string;
+  readonly key: string;
+  /** Event time. */
+  readonly t: number;
+  readonly end?: true;
+}
+
+export const INPUT = 'input';
+export const OUTPUT = 'output';
+export const WINDOW_MS = 1000;
+/** No record of a partition is older than the newest before it by more. */
+export const DISORDER_MS = 300;
+const BROKERS = ['kafka:9092'];
+
+export interface JobWorld {
+  readonly kafka: SimKafka;
+  readonly sink: Sink<Json>;
+  /** Records on which the job's code throws. */
+  readonly poisoned: ReadonlySet<string>;
+}
+
+export interface SimJob {
+  readonly guarantee: 'exactly-once' | 'at-least-once';
+  define(at: JobWorld, options: JobOptions): JobDefinition;
+  /** What comes of all records, each result as a text; in no order. */
+  expected(records: readonly InputRecord[]): string[];
+}
+
+const source = ({ kafka }: JobWorld): ReturnType<typeof kafkaSource<'json'>> => kafkaSource({ brokers: BROKERS, topic: INPUT, format: 'json', driver: kafka.driver, unavailableMsMax: 8000 });
+const stream = { timestamp: (value: Json): number => (value as unknown as InputRecord).t, watermarks: boundedOutOfOrderness(DISORDER_MS) };
+
+function wholesome({ poisoned }: JobWorld): (value: Json) => InputRecord {
+  return (value) => {
+    const record = value as unknown as InputRecord;
+    if (poisoned.has(record.id)) throw new Error(`record ${record.id} is poison`);
+    return record;
+  };
+}
+const isWork = (record: InputRecord): boolean => record.end !== true;
+
+export const simJobs: Readonly<Record<string, SimJob>> = {
+  /** A region of its own for each subtask: nothing is exchanged. */
+  pass: {
+    guarantee: 'exactly-once',
+    define: (at, options) => job('pass', (env) => {
+      env.source(source(at)).map(wholesome(at)).filter(isWork).map((record): Json => record.id).sink(at.sink);
+    }, options),
+    expected: (records) => records.map(({ id }) => JSON.stringify(id)),
+  },
+  /** Keyed windows of event time; a result names each record that is in it. */
+  windows: {
+    guarantee: 'exactly-once',
+    define: (at, options) => job('windows', (env) => {
+      env
+        .source(source(at), stream)
+        .map(wholesome(at))
+        .keyBy((record) => record.key)
+        .window(tumbling(WINDOW_MS))
+        .aggregate({
+          create: (): string[] => [],
+          add: (ids, record) => {
+            if (isWork(record)) ids.push(record.id);
+            return ids;
+          },
+          result: (ids, key, window): Json => ({ key, start: window.start, ids: [...ids].sort() }),
+        })
+        .filter((result) => (result as { ids: string[] }).ids.length > 0)
+        .sink(at.sink);
+    }, options),
+    expected: (records) => {
+      const windows = groupBy(records, ({ key, t }) => `${key}@${Math.floor(t / WINDOW_MS) * WINDOW_MS}`);
+      return [...windows].map(([name, ofWindow]) => {
+        const [key, start] = name.split('@') as [string, string];
+        return JSON.stringify({ key, start: Number(start), ids: ofWindow.map(({ id }) => id).sort() });
+      });
+    },
+  },
+  /** A running count behind a rebalance: three vertices. */
+  counts: {
+    guarantee: 'exactly-once',
+    define: (at, options) => job('counts', (env) => {
+      env
+        .source(source(at))
+        .rebalance()
+        .map(wholesome(at))
+        .filter(isWork)
+        .keyBy((record) => record.key)
+        .aggregate({ create: () => ({ n: 0, last: '' }), add: (sum, record) => ({ n: sum.n + 1, last: record.id }), result: ({ n, last }, key): Json => ({ key, n, last }) })
+        // Which record came how-manieth is open; each comes once, and each number comes once.
+        .flatMap((result): Json[] => {
+          const { key, n, last } = result as { key: string; n: number; last: string };
+          return [`${key}#${n}`, last];
+        })
+        .sink(at.sink);
+    }, options),
+    expected: (records) => {
+      const counts = groupBy(records, ({ key }) => key);
+      return [...records.map(({ id }) => JSON.stringify(id)), ...[...counts].flatMap(([key, ofKey]) => ofKey.map((_, i) => JSON.stringify(`${key}#${i + 1}`)))];
+    },
+  },
+  /** The product's own sink. */
+  'at-least-once': {
+    guarantee: 'at-least-once',
+    define: (at, options) => job('at-least-once', (env) => {
+      env.source(source(at)).map(wholesome(at)).filter(isWork).map((record): Json => record.id).sink(kafkaSink<Json>({ brokers: BROKERS, topic: OUTPUT, format: 'json', driver: at.kafka.driver }));
+    }, options),
+    expected: (records) => records.map(({ id }) => JSON.stringify(id)),
+  },
+};
