@@ -232,7 +232,7 @@ export class Network {
     const nowMs = this.#world.nowMs;
     const slowMs = this.#slowMs.size === 0 ? 0 : (this.#slowMs.get(end.transport.sid) ?? 0) + (this.#slowMs.get(end.peer.transport.sid) ?? 0);
     end.lastArrivalMs = Math.max(nowMs + latencyMs + slowMs, end.lastArrivalMs);
-    this.#world.schedule(end.lastArrivalMs - nowMs, () => this.#arrive(end, flight));
+    this.#world.schedule(end.lastArrivalMs - nowMs, () => this.#arrive(end, flight), end.peer.transport.process.usesPromises);
   }
 
   #arrive(end: End, flight: Flight): void {

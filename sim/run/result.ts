@@ -3,8 +3,8 @@ import type { Mark } from '../world/marks.ts';
 import type { TraceEntry, Violation } from '../world/world.ts';
 import type { Recorder } from '../record/recorder.ts';
 
-/** 'gave-up': the linearizability checker ran out of time. */
-export type Outcome = 'ok' | 'safety' | 'liveness' | 'crash' | 'gave-up';
+/** 'nondeterminism': simulated code reached for the real world (world/guard.ts). 'gave-up': the linearizability checker ran out of time. */
+export type Outcome = 'ok' | 'safety' | 'liveness' | 'crash' | 'nondeterminism' | 'gave-up';
 
 export interface RunOptions {
   readonly onTrace?: (entry: TraceEntry) => void;

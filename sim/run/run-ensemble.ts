@@ -10,6 +10,7 @@ import { Judge } from '../judges/judge.ts';
 import type { FaultPlan, Plan } from '../plan/plan.ts';
 import { Clients } from '../workloads/clients.ts';
 import { earlierLife, writeEarlierLife } from '../world/earlier-life.ts';
+import { SimulationEscape } from '../world/guard.ts';
 import { SimServer } from '../world/sim-server.ts';
 import { Violation, World } from '../world/world.ts';
 import type { Outcome, RunOptions, RunResult } from './result.ts';
@@ -27,7 +28,7 @@ export function runEnsemblePlan(plan: Plan, options: RunOptions = {}): RunResult
     return run.result(run.run());
   } catch (error) {
     // A failed assertion of the product is a finding like any other.
-    return run.result('crash', error);
+    return run.result(error instanceof SimulationEscape ? 'nondeterminism' : 'crash', error);
   }
 }
 
@@ -184,7 +185,7 @@ class EnsembleRun {
       world.marks.hit('segment made', files.counts.creates);
       world.marks.hit('segment purged', files.counts.removes);
     }
-    const violation = kind === 'crash' ? crashed(error) : judge.violation;
+    const violation = error === null ? judge.violation : crashed(error);
     if (violation !== null) world.recorder?.violation(world.nowMs, violation.invariant, violation.message, null);
     return {
       kind, violation, traceHash: world.traceHash, virtualMs: world.nowMs, events: world.events, faults: this.#struck,

@@ -3,7 +3,8 @@ export interface Scheduled {
   readonly atMs: number;
   readonly order: number;
   readonly run: () => void;
-  cancelled: boolean;
+  /** It may leave something to microtasks. */
+  readonly usesPromises: boolean;
 }
 
 export class EventQueue {
@@ -18,8 +19,8 @@ export class EventQueue {
     return this.#heap[0];
   }
 
-  push(atMs: number, run: () => void): Scheduled {
-    const item: Scheduled = { atMs, order: this.#order++, run, cancelled: false };
+  push(atMs: number, run: () => void, usesPromises: boolean): void {
+    const item: Scheduled = { atMs, order: this.#order++, run, usesPromises };
     const heap = this.#heap;
     let i = heap.length;
     heap.push(item);
@@ -31,7 +32,6 @@ export class EventQueue {
       i = parent;
     }
     heap[i] = item;
-    return item;
   }
 
   pop(): Scheduled | undefined {

@@ -19,6 +19,8 @@ export class ProcessDied extends Error {
 
 export class Process implements Clock, Timers {
   readonly name: string;
+  /** False: its code knows no promises. */
+  readonly usesPromises: boolean;
   readonly #world: World;
   #incarnation = 0;
   alive = false;
@@ -34,9 +36,10 @@ export class Process implements Clock, Timers {
   #clockMs = 0;
   #rateSinceMs = 0;
 
-  constructor(world: World, name: string) {
+  constructor(world: World, name: string, usesPromises = true) {
     this.#world = world;
     this.name = name;
+    this.usesPromises = usesPromises;
   }
 
   get paused(): boolean {
@@ -70,7 +73,7 @@ export class Process implements Clock, Timers {
     const pause = ++this.#pause;
     this.#world.schedule(forMs, () => {
       if (pause === this.#pause) this.resume();
-    });
+    }, this.usesPromises);
   }
 
   resume(): void {
@@ -110,7 +113,7 @@ export class Process implements Clock, Timers {
     const timer = new Timer(fn);
     this.#world.schedule(delayMs, () => {
       if (incarnation === this.#incarnation && timer.fn !== null) this.#run(incarnation, timer.fire);
-    });
+    }, this.usesPromises);
     return timer;
   }
 

@@ -31,7 +31,7 @@ export class SimDisk {
       this.#world.schedule(delayMs, () => {
         if (this.#stalled === null) fn();
         else this.#stalled.push(fn);
-      });
+      }, this.owner.usesPromises);
     };
     const name = this.#number++ === 0 ? `disk/${this.#name}` : `disk/${this.#name}-${this.#number}`;
     // Disks are prepared before there is a process.

@@ -49,7 +49,7 @@ export class SimServer {
     this.#judge = judge;
     this.#options = options;
     this.sid = options.sid;
-    this.process = new Process(world, `server-${options.sid}`);
+    this.process = new Process(world, `server-${options.sid}`, false);
     this.#own = options.own;
     this.disk = new SimDisk(world, this.process, options.knobs.writeMs);
   }

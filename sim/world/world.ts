@@ -4,7 +4,8 @@
  */
 import { Prng } from '../../coord/base/prng.ts';
 import type { Recorder } from '../record/recorder.ts';
-import { EventQueue, type Scheduled } from './event-queue.ts';
+import { EventQueue } from './event-queue.ts';
+import { enter, leave, outside, realNextTick, realSetImmediate, throwEscape } from './guard.ts';
 import { Marks } from './marks.ts';
 import { ProcessDied } from './process.ts';
 import { streamsOf, type Streams } from './streams.ts';
@@ -12,12 +13,26 @@ import { HASH_BEGIN, hashNumber, hashText, hashValue, NO_FIELDS, TraceEntry, typ
 
 export { TraceEntry } from './trace.ts';
 
+/** Who and what a violation is about; the first process is the one in whose lane it belongs ('server-2', 'client-1'). */
+export interface Related {
+  readonly processes?: readonly string[];
+  readonly zxids?: readonly number[];
+  readonly sessions?: readonly bigint[];
+  readonly paths?: readonly string[];
+}
+
 export class Violation extends Error {
   readonly invariant: string;
-  constructor(invariant: string, message: string) {
+  readonly related: Related;
+  constructor(invariant: string, message: string, related: Related = {}) {
     super(message);
     this.name = 'Violation';
     this.invariant = invariant;
+    this.related = related;
+  }
+  /** Null: of nobody in particular. */
+  get lane(): string | null {
+    return this.related.processes?.[0] ?? null;
   }
 }
 
@@ -52,8 +67,9 @@ export class World {
     return this.#nowMs;
   }
 
-  schedule(delayMs: number, run: () => void): Scheduled {
-    return this.#queue.push(this.#nowMs + Math.ceil(Math.max(0, delayMs) * GRAIN) / GRAIN, run);
+  /** `usesPromises` false: no code that knows promises runs within. */
+  schedule(delayMs: number, run: () => void, usesPromises = true): void {
+    this.#queue.push(this.#nowMs + Math.ceil(Math.max(0, delayMs) * GRAIN) / GRAIN, run, usesPromises);
   }
 
   /** `fields` must not be written to afterwards. */
@@ -62,7 +78,8 @@ export class World {
     const entry = new TraceEntry(this.#nowMs, who, name, fields);
     this.recent.push(entry);
     if (this.recent.length > 2 * KEPT_TRACE) this.recent.splice(0, KEPT_TRACE);
-    this.onTrace?.(entry);
+    const { onTrace } = this;
+    if (onTrace !== null) outside(() => onTrace(entry));
     this.recorder?.event(this.#nowMs, who, name, fields);
   }
 
@@ -70,23 +87,69 @@ export class World {
     return (this.#hash >>> 0).toString(16).padStart(8, '0');
   }
 
-  /** Runs until `untilMs`, or until `stop` says so after an event. */
+  /** Runs until `untilMs`, or until `stop` says so after an event. Nothing real can be reached meanwhile, and no promise goes on. */
   run(untilMs: number, stop: () => boolean = () => false): void {
-    for (;;) {
-      const next = this.#queue.peek();
-      if (next === undefined || next.atMs > untilMs) break;
-      this.#queue.pop();
-      if (next.cancelled) continue;
-      this.#nowMs = next.atMs;
-      this.events++;
-      try {
-        next.run();
-      } catch (error) {
-        // A process was killed by what it did itself; the rest of what it would have done is not done.
-        if (!(error instanceof ProcessDied)) throw error;
-      }
-      if (stop()) return;
+    enter(false);
+    try {
+      while (this.#next(untilMs) !== null) if (stop()) return;
+      this.#nowMs = Math.max(this.#nowMs, untilMs);
+    } finally {
+      leave();
+      throwEscape();
     }
-    this.#nowMs = Math.max(this.#nowMs, untilMs);
   }
+
+  /**
+   * As run(), for worlds with promises: whatever an event leaves to microtasks is done before the next event. Events of processes that know no
+   * promises need not wait for it (Process.usesPromises).
+   *
+   * The death of a process within its own doing does not unwind what goes on after an await: there its ports, which do nothing any more, hold it.
+   */
+  async runAsync(untilMs: number, stop: () => boolean = () => false): Promise<void> {
+    enter(true);
+    try {
+      for (let drains = 1; ; ) {
+        const usesPromises = this.#next(untilMs);
+        if (usesPromises === null) break;
+        if (usesPromises) {
+          await microtasksDone();
+          // The harness gets its turn, and rejections that nobody has handled are reported.
+          if (drains++ % DRAINS_A_TURN === 0) {
+            leave();
+            await new Promise((resolve) => realSetImmediate(resolve));
+            throwEscape();
+            enter(true);
+          }
+        }
+        if (stop()) return;
+      }
+      this.#nowMs = Math.max(this.#nowMs, untilMs);
+    } finally {
+      leave();
+      throwEscape();
+    }
+  }
+
+  /** Runs one event; whether it may have left something to microtasks. Null: none is due. */
+  #next(untilMs: number): boolean | null {
+    const next = this.#queue.peek();
+    if (next === undefined || next.atMs > untilMs) return null;
+    this.#queue.pop();
+    this.#nowMs = next.atMs;
+    this.events++;
+    try {
+      next.run();
+    } catch (error) {
+      // A process was killed by what it did itself; the rest of what it would have done is not done.
+      if (!(error instanceof ProcessDied)) throw error;
+    }
+    return next.usesPromises;
+  }
+}
+
+const DRAINS_A_TURN = 1000;
+
+/** Goes on when the queue of microtasks is empty: a tick comes after all of them. */
+function microtasksDone(): Promise<void> {
+  return new Promise((resolve) => realNextTick(resolve));
 }
