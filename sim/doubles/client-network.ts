@@ -44,6 +44,11 @@ export interface ClientNetworkOptions {
 export const JUTE_MAX_BUFFER = 0xfffff;
 export const ORDINARY: ClientNetworkOptions = { windowBytes: 64 << 10, outputHighBytes: 1 << 20, outputMaxBytes: 64 << 20, juteMaxBuffer: JUTE_MAX_BUFFER };
 
+/** In a share of the seeds buffers are so small that slow readers are noticed. */
+export function drawNetwork(prng: Prng): ClientNetworkOptions {
+  return prng.chance(0.4) ? { windowBytes: 2048, outputHighBytes: 8 << 10, outputMaxBytes: 512 << 10, juteMaxBuffer: JUTE_MAX_BUFFER } : ORDINARY;
+}
+
 const LATENCY_MS = 0.3;
 const WHITELIST = new Set(['ruok', 'srvr', 'mntr']);
 

@@ -6,6 +6,9 @@ import type { ClientPlan, Moment, OpPlan, Plan, Target } from '../plan/plan.ts';
 import type { Judge } from '../judges/judge.ts';
 import type { SimServer } from '../world/sim-server.ts';
 import type { World } from '../world/world.ts';
+import { ClientNetwork, drawNetwork } from '../doubles/client-network.ts';
+import { ExpiryJudge } from './expiry-judge.ts';
+import { LibraryClient } from './library-client.ts';
 import { RawClient } from './raw-client.ts';
 import { Skips } from './skips.ts';
 
@@ -25,6 +28,9 @@ export interface Surroundings {
   readonly servers: readonly SimServer[];
   readonly judge: Judge;
   readonly stage: Stage;
+  /** For clients with the library. */
+  readonly network: ClientNetwork;
+  readonly expiry: ExpiryJudge;
   readonly skips: Skips;
   /** The client with this id. */
   readonly client: (id: number) => Client | undefined;
@@ -50,12 +56,16 @@ export class Clients {
   readonly all: readonly Client[];
   readonly #ops: readonly OpPlan[];
   readonly #stage: Stage;
+  readonly #network: ClientNetwork;
+  readonly #expiry: ExpiryJudge;
 
   constructor(world: World, plan: Pick<Plan, 'clients' | 'ops' | 'skip'>, servers: readonly SimServer[], judge: Judge, stage: Stage) {
     this.#ops = plan.ops;
     this.#stage = stage;
+    this.#network = new ClientNetwork(world, drawNetwork(world.streams('net/clients')));
+    this.#expiry = new ExpiryJudge(judge, () => servers.every(({ process }) => process.rate <= 1));
     const byId = new Map<number, Client>();
-    const surroundings: Surroundings = { world, servers, judge, stage, skips: new Skips(plan.skip), client: (id) => byId.get(id) };
+    const surroundings: Surroundings = { world, servers, judge, stage, network: this.#network, expiry: this.#expiry, skips: new Skips(plan.skip), client: (id) => byId.get(id) };
     this.all = plan.clients.map((each) => makeClient(each, surroundings));
     for (const client of this.all) byId.set(client.id, client);
   }
@@ -82,11 +92,17 @@ export class Clients {
     return this.all.every((client) => client.idle);
   }
 
+  /** The faults are over: wires work. */
+  heal(): void {
+    this.#network.heal();
+  }
+
   serverDied(server: SimServer): void {
+    this.#network.serverDied(server);
     for (const client of this.all) client.serverDied(server);
   }
 }
 
 function makeClient(plan: ClientPlan, surroundings: Surroundings): Client {
-  return new RawClient(plan, surroundings);
+  return plan.kind === 'raw' ? new RawClient(plan, surroundings) : new LibraryClient(plan, surroundings);
 }
