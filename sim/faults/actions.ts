@@ -36,6 +36,13 @@ const actions: { readonly [K in Kinds]?: Action<K> } = {
     server.stop(() => arena.bringUp(server, strike.id, downMs));
     return [server];
   },
+  start: (arena, { on }, strike) => {
+    const server = arena.resolve(on, strike);
+    if (server === null || server.process.alive) return NOBODY;
+    arena.holdDown(server, strike.id);
+    server.start();
+    return [server];
+  },
   pause: (arena, { on, forMs }, strike) => {
     const server = arena.resolve(on, strike);
     if (server === null || !server.process.alive) return NOBODY;

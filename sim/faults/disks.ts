@@ -17,7 +17,7 @@
 import type { FaultAction } from '../plan/plan.ts';
 import { isBefore, NOWHERE, readRecord, type JournalRecord } from '../../coord/storage/journal-record.ts';
 import { segmentNumber } from '../../coord/storage/journal-segment.ts';
-import { durableJournal } from '../judges/durable-journal.ts';
+import { durableJournal } from '../judges/durable-log.ts';
 import type { SimServer } from '../world/sim-server.ts';
 import type { Arena, Strike } from './arena.ts';
 
@@ -71,9 +71,7 @@ function harm(server: SimServer, what: Rot, where: number): string | null {
       const store = server.kvs.store('state');
       const flushes = store.keys().filter((key) => key.startsWith(`${validGeneration(server)}.flush/`)).slice(0, -1);
       const key = at(flushes, where);
-      if (key === undefined) return null;
-      store.drop(key);
-      return `${key} is gone`;
+      return key !== undefined && store.loseBatch(key) ? `the batch of ${key} is gone` : null;
     }
   }
 }

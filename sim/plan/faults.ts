@@ -155,34 +155,47 @@ function powerFailure(prng: Prng, servers: number): FaultAction {
   return { kind: 'power-failure', on, downMs: ms(20 + prng.float() * 300), staggerMs: ms(prng.pick([0, 0.3, 40]) + prng.float() * 60) };
 }
 
-/** Every so often, by virtual time: half of the faults come soon after the last, into elections and synchronizations. */
+/** How dense faults are, by virtual time: half of them come soon after the last. */
 export interface Rate {
   readonly soonMs: number;
   readonly apartMs: readonly [min: number, max: number];
+  /** Share of the faults without a moment of their own that wait for the next election or synchronization to begin, and strike within a second. */
+  readonly onElection: number;
 }
-export const DENSE: Rate = { soonMs: 400, apartMs: [500, 2000] };
+export const DENSE: Rate = { soonMs: 400, apartMs: [500, 2000], onElection: 0 };
 
-export function drawFaults(prng: Prng, mix: readonly RecipeName[], servers: number, fromMs: number, untilMs: number, rate: Rate = DENSE): FaultPlan[] {
+const ELECTION_BEGINS = ['ElectionDecided', 'NewEpoch', 'SynchronizationBegins', 'SyncPlan', 'receive NEWLEADER', 'Established', 'State'] as const;
+const ELECTION_MS = 1000;
+
+/** `before`: how many faults there are already; ids go on from there. */
+export function drawFaults(prng: Prng, mix: readonly RecipeName[], servers: number, fromMs: number, untilMs: number, rate: Rate = DENSE, before = 0): FaultPlan[] {
   const faults: FaultPlan[] = [];
   const times = prng.fork('times');
   const which = prng.fork('which');
   let turn = 0;
   for (let atMs = fromMs + 300 + times.float() * 700; atMs <= untilMs; ) {
-    faults.push(...drawRecipe(which.pick(mix), prng.fork(`turn-${++turn}`), servers, ms(atMs), faults.length));
+    const own = prng.fork(`turn-${++turn}`);
+    const moment = own.fork('moment');
+    const waits = moment.chance(rate.onElection) ? { event: { who: 'any', name: moment.pick(ELECTION_BEGINS) }, plusMs: ms(moment.float() * ELECTION_MS) } : undefined;
+    faults.push(...drawRecipe(which.pick(mix), own, servers, ms(atMs), before + faults.length, waits));
     atMs += times.chance(0.5) ? times.float() * rate.soonMs : rate.apartMs[0] + times.float() * (rate.apartMs[1] - rate.apartMs[0]);
   }
   return faults;
 }
 
-/** `before`: how many faults there are already; ids go on from there. */
-export function drawRecipe(recipe: RecipeName, prng: Prng, servers: number, atMs: number, before: number): FaultPlan[] {
+/** `waits`: for what, unless the recipe has a moment of its own. */
+export function drawRecipe(recipe: RecipeName, prng: Prng, servers: number, atMs: number, before: number, waits?: Drawn['when']): FaultPlan[] {
   const drawn = (recipes[recipe] as Recipe)(prng, servers);
   const each = Array.isArray(drawn) ? (drawn as readonly Drawn[]) : [drawn as Drawn];
-  return each.map(({ when, afterDrawn, action }, i) => ({
-    id: `f${before + i + 1}`,
-    when: { atMs: ms(afterDrawn === undefined && when?.event === undefined ? atMs + (when?.plusMs ?? 0) : atMs), ...(afterDrawn === undefined ? {} : { after: `f${before + afterDrawn + 1}` }), ...(afterDrawn === undefined && when?.event === undefined ? {} : when) },
-    action,
-  }));
+  return each.map(({ when, afterDrawn, action }, i) => {
+    const moment = when ?? (afterDrawn === undefined ? waits : undefined);
+    const isPlain = afterDrawn === undefined && moment?.event === undefined;
+    return {
+      id: `f${before + i + 1}`,
+      when: { atMs: ms(isPlain ? atMs + (moment?.plusMs ?? 0) : atMs), ...(afterDrawn === undefined ? {} : { after: `f${before + afterDrawn + 1}` }), ...(isPlain ? {} : moment) },
+      action,
+    };
+  });
 }
 
 export function shuffled<T>(items: readonly T[], prng: Prng): T[] {

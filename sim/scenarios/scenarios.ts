@@ -1,7 +1,9 @@
-/** The scenarios by name, each a mix of faults over the same kind of run. */
+/** The scenarios by name: those here are mixes of faults over the same kind of run. */
 import type { Prng } from '../../coord/base/prng.ts';
 import { draft, FAULT_PHASE_MS, STEADY, type Load } from '../plan/draft.ts';
 import { drawFaults, RECIPES, shuffled, type RecipeName } from '../plan/faults.ts';
+import { profiles } from './profiles.ts';
+import { historicScenarios } from './historic/historic.ts';
 import type { Scenario } from './scenario.ts';
 
 /** A list with repetitions, of which one is picked at a time. */
@@ -29,7 +31,6 @@ const all: readonly Scenario[] = [
   mixed('split-brain', 'partitions of every shape, one-way ones too, and stalled processes', () => ['cut-leader', 'split', 'ring', 'bridge', 'cut-pair', 'cut-pair', 'pause', 'slow-server', 'clog']),
   mixed('bad-disks', 'disks that fail, fill up, slow down and rot', () => ['disk-error', 'disk-full', 'slow-disk', 'stall-disk', 'rot', 'rot', 'crash-leader']),
   mixed('flood', 'as swarm, with more clients that send many requests at once', some, { clients: 6, burst: 40, thinkMs: 200 }),
-  mixed('swarm', 'a random part of all kinds of faults', some),
 ];
 
-export const scenarios: ReadonlyMap<string, Scenario> = new Map(all.map((scenario) => [scenario.name, scenario]));
+export const scenarios: ReadonlyMap<string, Scenario> = new Map([...all, ...profiles, ...historicScenarios].map((scenario) => [scenario.name, scenario]));

@@ -1,5 +1,6 @@
 /** Hostile settings, drawn once per seed: what takes hours or gigabytes in production happens within seconds. The ensemble shares them, except what is a server's own. */
 import type { Prng } from '../../coord/base/prng.ts';
+import { COUNTER_MAX, EPOCH_MAX } from '../../coord/base/zxid.ts';
 
 export interface Knobs {
   /** Tiny segments roll often. */
@@ -17,6 +18,9 @@ export interface Knobs {
   readonly epochTxnsMax: number;
   /** Znodes that are there before the first server starts; 0 = fresh disks. */
   readonly znodesBefore: number;
+  /** The zxid that they end at: large ones are near the limits of its fields. Absent: epoch 3, counter 70000 and a few. */
+  readonly epochBefore?: number;
+  readonly counterBefore?: number;
   readonly jitterMs: number;
   /** How long a disk takes: on slow ones more is in flight when the power goes. */
   readonly writeMs: readonly [min: number, max: number];
@@ -28,6 +32,7 @@ export interface ServerKnobs {
 }
 
 export function drawKnobs(prng: Prng): Knobs {
+  const aged = prng.fork('aged');
   return {
     segmentBytes: prng.pick([8 << 10, 16 << 10, 64 << 10, 256 << 10]),
     keepBytes: prng.pick([0, 0, 16 << 10, 64 << 20]),
@@ -41,6 +46,8 @@ export function drawKnobs(prng: Prng): Knobs {
     znodesBefore: prng.chance(0.3) ? prng.between(10, 600) : 0,
     jitterMs: prng.pick([0.2, 1, 5]),
     writeMs: prng.pick([[0.1, 1], [0.1, 1], [1, 8], [2, 30]] as const),
+    // Room is left for the epochs of a run: when they are exhausted, nobody leads.
+    ...(aged.chance(0.5) ? { epochBefore: aged.pick([1, 0xffff, EPOCH_MAX - 2000]), counterBefore: aged.pick([1000, 0x7fff_ffff, COUNTER_MAX]) } : {}),
   };
 }
 
