@@ -1,6 +1,10 @@
-/** FNV-1a over bytes, 32 bits: cheap, and enough to tell contents apart in a run. */
-export function hashBytes(bytes: Uint8Array): number {
-  let h = 0x811c9dc5;
-  for (let i = 0; i < bytes.length; i++) h = Math.imul(h ^ (bytes[i] as number), 0x01000193);
-  return h >>> 0;
+/** Hashes that are cheap and tell the contents of a run apart. */
+import { crc32 } from 'node:zlib';
+import type { Zxid } from '../../coord/base/zxid.ts';
+import type { TxnGroup } from '../../coord/zab/txn-group.ts';
+
+/** Of a log that ends with this group: two logs with the same hash at the same zxid hold the same from their beginning on. */
+export function chainHash(before: number, lastZxid: Zxid, bytes: TxnGroup['bytes']): number {
+  const h = Math.imul(before ^ crc32(bytes), 0x9e3779b1) ^ lastZxid % 0x1_0000_0000;
+  return Math.imul(h ^ (h >>> 15), 0x85ebca6b) >>> 0;
 }

@@ -23,6 +23,13 @@ function group(zxid: Zxid, value: string): TxnGroup {
   encoder.add({ zxid, timeMs: 0, sessionId: 1n, originId: 0, requestNo: 0 }, txn);
   return { firstZxid: zxid, lastZxid: zxid, bytes: encoder.finish() };
 }
+/** Changes nothing. */
+function empty(zxid: Zxid): TxnGroup {
+  const encoder = new TxnGroupEncoder();
+  encoder.begin(zxid);
+  encoder.add({ zxid, timeMs: 0, sessionId: 1n, originId: 0, requestNo: 0 }, { type: 'error', err: -110 });
+  return { firstZxid: zxid, lastZxid: zxid, bytes: encoder.finish() };
+}
 const at = (counter: number, epoch = 1): Zxid => makeZxid(epoch, counter);
 const call = (kind: Call['kind'], ackedBefore: Zxid, value = 'x'): Call => ({ client: 1, kind, path: '/k', value, version: -1, sessionId: 1n, invokedMs: 0, ackedBefore });
 
@@ -49,17 +56,31 @@ test('Integrity: one zxid, two contents', (t) => {
   t.is(judge.violation?.invariant, 'Integrity');
 });
 
-test('TotalOrder: another order, a gap, an older epoch', (t) => {
+test('TotalOrder: another order', (t) => {
   const order = court();
   order.deliver(1, group(at(1), 'a'), group(at(2), 'b'));
+  order.deliver(3, group(at(1), 'a'), group(at(2), 'b'));
+  t.is(order.judge.violation, null);
   order.deliver(2, group(at(2), 'b'));
   t.is(order.judge.violation?.invariant, 'TotalOrder');
+});
+
+test('LocalPrimaryOrder: a gap within an epoch, or at its beginning', (t) => {
   const gap = court();
   gap.deliver(1, group(at(1), 'a'), group(at(3), 'c'));
-  t.is(gap.judge.violation?.invariant, 'TotalOrder');
+  t.is(gap.judge.violation?.invariant, 'LocalPrimaryOrder');
+  const late = court();
+  late.deliver(1, group(at(1), 'a'), group(at(2, 2), 'b'));
+  t.is(late.judge.violation?.invariant, 'LocalPrimaryOrder');
+});
+
+test('GlobalPrimaryOrder: an older epoch after a newer one', (t) => {
+  const on = court();
+  on.deliver(1, group(at(1), 'a'), empty(at(1, 4)));
+  t.is(on.judge.violation, null);
   const back = court();
   back.deliver(1, group(at(1, 2), 'a'), group(at(5, 1), 'b'));
-  t.is(back.judge.violation?.invariant, 'TotalOrder');
+  t.is(back.judge.violation?.invariant, 'GlobalPrimaryOrder');
 });
 
 test('AckedWrites: a reply for what nobody delivered, or for another value', (t) => {

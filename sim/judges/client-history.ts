@@ -1,0 +1,266 @@
+/**
+ * What the clients did and saw, as the linearizability checker wants it. Writes and reads behind a sync must be linearizable in real time; a plain
+ * read may show something older, but nothing older than what its session has written, synced or read before (ZooKeeper's ordered sequential
+ * consistency). Both are one question: a plain read is an operation that may have begun when the newest write or sync of its session did.
+ *
+ * It is asked for each part of the tree by itself: an operation on one path belongs to that path, and what touches several (children, sequential
+ * creates, creates and deletes below a parent that comes and goes, multi, the end of a session that had ephemerals) holds them together.
+ *
+ * What is refused for the session's sake (moved, expired) changed nothing and says nothing about znodes; it is left out.
+ */
+import { Code, codeName } from '../../coord/wire/codes.ts';
+import type { MultiResult, Result } from '../../coord/wire/types.ts';
+import type { Call } from '../workloads/call.ts';
+import { checkLinearizable, STEPS_MAX, type Operation } from './linearizability.ts';
+import { parentOf, znodeModel, type Mutation, type Outcome, type ZnodeOp } from './znode-model.ts';
+
+interface Recorded {
+  readonly call: Call;
+  readonly returnMs: number;
+  /** null: nobody knows. */
+  readonly outcome: Outcome | null;
+}
+interface SessionEnd {
+  readonly returnMs: number;
+  /** Its beginning is not known from here. */
+  readonly told: boolean;
+}
+
+export type Finding =
+  | { readonly kind: 'ok'; readonly steps: number; readonly operations: number }
+  | { readonly kind: 'illegal'; readonly invariant: 'Linearizability' | 'MonotonicReads'; readonly message: string; readonly paths: readonly string[]; readonly sessions: readonly bigint[]; readonly steps: number }
+  | { readonly kind: 'gave-up'; readonly message: string; readonly steps: number };
+
+/** Codes that say what a znode is like. */
+const ABOUT_ZNODES: ReadonlySet<number> = new Set([Code.OK, Code.NONODE, Code.BADVERSION, Code.NOCHILDRENFOREPHEMERALS, Code.NODEEXISTS, Code.NOTEMPTY]);
+
+export class ClientHistory {
+  /** In the order in which each client learned of them, which is the order in which it asked. */
+  readonly #recorded: Recorded[] = [];
+  readonly #ends = new Map<bigint, SessionEnd>();
+  /** A multi whose parts are not known: nothing can be said. */
+  #blind = false;
+
+  answered(call: Call, nowMs: number, err: number, result: Result | null): void {
+    if (call.kind === 'close') {
+      if (err === 0) this.#end(call.sessionId, nowMs, false);
+      return;
+    }
+    if (call.kind === 'multi' && call.ops === undefined) this.#blind = true;
+    const outcome = outcomeOf(call, err, result);
+    if (outcome === null || !ABOUT_ZNODES.has(outcome.err)) return;
+    this.#recorded.push({ call, returnMs: nowMs, outcome });
+  }
+
+  unknown(call: Call): void {
+    if (call.kind === 'multi' && call.ops === undefined) this.#blind = true;
+    if (isWrite(call)) this.#recorded.push({ call, returnMs: Infinity, outcome: null });
+  }
+
+  /** Its client was told that it is over. */
+  sessionEnded(sessionId: bigint, nowMs: number): void {
+    this.#end(sessionId, nowMs, true);
+  }
+
+  #end(sessionId: bigint, nowMs: number, told: boolean): void {
+    if (!this.#ends.has(sessionId)) this.#ends.set(sessionId, { returnMs: nowMs, told });
+  }
+
+  /** All calls must have been answered or given up. Steps are counted over all parts. */
+  check(stepsMax = STEPS_MAX): Finding {
+    let steps = 0;
+    if (this.#blind) return { kind: 'gave-up', message: 'a multi of which nobody noted the parts', steps };
+    const root = this.#recorded.some(({ call }) => (call.kind === 'children' && call.path === '/') || (call.kind === 'create-sequential' && parentOf(call.path) === '/'));
+    const model = znodeModel(root);
+    let operations = 0;
+    for (const part of this.#parts(root)) {
+      const history = this.#operationsOf(part);
+      operations += history.length;
+      const verdict = checkLinearizable(model, history, stepsMax - steps);
+      steps += verdict.steps;
+      if (verdict.kind === 'unknown') return { kind: 'gave-up', message: `${history.length} operations on ${nameOf(history)}: no verdict within ${stepsMax} steps`, steps };
+      if (verdict.kind === 'ok') continue;
+      // Which of the two promises is broken? Writes and synced reads alone, first.
+      const strict = this.#operationsOf(part.filter(({ call }) => isWrite(call) || call.kind === 'sync-get'));
+      const again = checkLinearizable(model, strict, stepsMax);
+      const illegal = again.kind === 'illegal' ? again : verdict;
+      const { longest, stuck } = illegal;
+      return {
+        kind: 'illegal', invariant: again.kind === 'illegal' ? 'Linearizability' : 'MonotonicReads', steps,
+        message: `no order explains ${stuck.slice(0, 3).map((each) => describe(each)).join(', nor ')}: ${longest.length} of ${again.kind === 'illegal' ? strict.length : history.length} operations on ${nameOf(history)} fit${longest.length === 0 ? '' : `, the last ${longest.slice(-3).map((each) => describe(each)).join(', ')}`}`,
+        paths: pathsOf(stuck.map(({ op }) => op)), sessions: [...new Set(stuck.map(({ op }) => op.session))],
+      };
+    }
+    return { kind: 'ok', steps, operations };
+  }
+
+  // ------------------------------------------------------------ parts
+
+  /** Calls that share a path, directly or over others. */
+  #parts(root: boolean): Iterable<readonly Recorded[]> {
+    const parent = new Map<string, string>();
+    const find = (key: string): string => {
+      let at = key;
+      for (let up = parent.get(at); up !== undefined && up !== at; up = parent.get(at)) at = up;
+      for (let walk = key; walk !== at; ) {
+        const up = parent.get(walk) as string;
+        parent.set(walk, at);
+        walk = up;
+      }
+      return at;
+    };
+    const union = (a: string, b: string): void => {
+      const x = find(a);
+      const y = find(b);
+      if (x !== y) parent.set(x, y);
+    };
+    /** One key of what each session has in ephemerals. */
+    const ephemerals = new Map<bigint, string>();
+    for (const { call } of this.#recorded) {
+      const keys = keysOf(call, root);
+      for (const key of keys) union(key, keys[0] as string);
+      if (!isEphemeral(call)) continue;
+      const known = ephemerals.get(call.sessionId);
+      if (known === undefined) ephemerals.set(call.sessionId, keys[0] as string);
+      else union(known, keys[0] as string);
+    }
+    const parts = new Map<string, Recorded[]>();
+    for (const each of this.#recorded) {
+      const key = find(keysOf(each.call, root)[0] as string);
+      const part = parts.get(key);
+      if (part === undefined) parts.set(key, [each]);
+      else part.push(each);
+    }
+    return parts.values();
+  }
+
+  #operationsOf(part: readonly Recorded[]): Operation<ZnodeOp>[] {
+    const began = this.#beginnings();
+    const operations: Operation<ZnodeOp>[] = [];
+    /** By client and session: the newest operation, and those of unknown outcome that nothing has come after yet. */
+    const chains = new Map<string, { session: bigint; last: Operation<ZnodeOp> | null; lost: { operation: Mutable; index: number }[]; matters: boolean }>();
+    for (const each of part) {
+      const { call, returnMs, outcome } = each;
+      const key = `${call.client}/${call.sessionId}`;
+      let chain = chains.get(key);
+      if (chain === undefined) {
+        chain = { session: call.sessionId, last: null, lost: [], matters: false };
+        chains.set(key, chain);
+      }
+      if (isEphemeral(call) || outcome === null) chain.matters = true;
+      const isPlainRead = !isWrite(call) && call.kind !== 'sync-get';
+      const operation: Mutable = {
+        op: opOf(call, outcome), callAt: isPlainRead ? (began.get(each) ?? 0) : call.invokedMs, returnAt: returnMs, optional: outcome === null, after: chain.last, until: null,
+      };
+      operations.push(operation);
+      if (operation.optional) {
+        chain.lost.push({ operation, index: operations.length - 1 });
+        continue;
+      }
+      chain.last = operation;
+      if (!isWrite(call)) continue;
+      // Writes of a session take effect in the order in which it sent them: what was lost before this one is in time before it or never.
+      for (const { operation: lost } of chain.lost) lost.until = operation;
+      chain.lost.length = 0;
+    }
+    const ended = new Set<bigint>();
+    for (const { session, last, matters } of chains.values()) {
+      if (!matters || ended.has(session)) continue;
+      ended.add(session);
+      const end = this.#ends.get(session);
+      const op: ZnodeOp = { kind: 'end-session', session, mutations: [], path: '', outcome: null };
+      // Sessions that several clients share, and closes that overtook answers, may end before their last operation began: only a lower bound is sure.
+      const callAt = last === null ? 0 : last.callAt;
+      operations.push(end === undefined ? { op, callAt, returnAt: Infinity, optional: true, after: last, until: null } : { op, callAt, returnAt: end.returnMs, optional: false, after: last, until: null });
+    }
+    return operations;
+  }
+
+  /** When each plain read may have begun at the earliest: with the newest write or synced read of its session before it. */
+  #beginnings(): Map<Recorded, number> {
+    const began = new Map<Recorded, number>();
+    const newest = new Map<string, number>();
+    for (const each of this.#recorded) {
+      const { call, outcome } = each;
+      const key = `${call.client}/${call.sessionId}`;
+      if (!isWrite(call) && call.kind !== 'sync-get') began.set(each, newest.get(key) ?? 0);
+      else if (outcome !== null) newest.set(key, Math.max(newest.get(key) ?? 0, call.invokedMs));
+    }
+    return began;
+  }
+}
+
+type Mutable = { -readonly [key in keyof Operation<ZnodeOp>]: Operation<ZnodeOp>[key] };
+
+function isWrite({ kind }: Call): boolean {
+  return kind !== 'get' && kind !== 'sync-get' && kind !== 'exists' && kind !== 'children';
+}
+function isEphemeral({ kind, ephemeral }: Call): boolean {
+  return kind === 'create-ephemeral' || (kind === 'create-sequential' && ephemeral !== false);
+}
+
+function mutationsOf({ kind, path, value, version, ephemeral, ops }: Call): Mutation[] {
+  if (kind === 'multi') return (ops ?? []).map((op) => ({ ...op, value, ephemeral: false, sequential: false }));
+  const isCreate = kind.startsWith('create');
+  return [{ kind: isCreate ? 'create' : kind === 'set' ? 'set' : 'delete', path, value, version, ephemeral: kind === 'create-ephemeral' || ephemeral === true, sequential: kind === 'create-sequential' }];
+}
+
+function opOf(call: Call, outcome: Outcome | null): ZnodeOp {
+  const session = call.sessionId;
+  if (isWrite(call)) return { kind: call.kind === 'multi' ? 'multi' : 'write', session, mutations: mutationsOf(call), path: '', outcome };
+  return { kind: call.kind === 'children' ? 'children' : 'read', session, mutations: [], path: call.path, outcome };
+}
+
+/** What an operation touches; '/' is always there and everyone's, so it counts only when somebody looks at its children. */
+function keysOf(call: Call, root: boolean): string[] {
+  const keys: string[] = [];
+  const add = (path: string, sequential: boolean): void => {
+    const parent = parentOf(path);
+    if (!sequential) keys.push(path);
+    if (parent !== '/' || root) keys.push(parent);
+  };
+  if (!isWrite(call)) add(call.path, false);
+  else for (const { path, sequential } of mutationsOf(call)) add(path, sequential);
+  return keys;
+}
+
+function outcomeOf(call: Call, err: number, result: Result | null): Outcome | null {
+  if (call.kind === 'multi') {
+    const results: readonly MultiResult[] = result?.kind === 'multi' ? result.results : [];
+    const failedAt = results.findIndex((each) => each.err !== 0 && each.err !== Code.RUNTIMEINCONSISTENCY);
+    if (failedAt >= 0) return { err: (results[failedAt] as MultiResult).err, failedAt };
+    return err === 0 && results.length === 0 ? null : { err };
+  }
+  if (err !== 0) return { err };
+  switch (result?.kind) {
+    case 'data':
+      return { err, data: result.data === null ? null : Buffer.from(result.data).toString(), version: result.stat.version };
+    case 'stat':
+      return { err, version: result.stat.version };
+    case 'children':
+    case 'childrenStat':
+      return { err, children: [...result.children] };
+    case 'path':
+    case 'pathStat':
+      return { err, created: [result.path] };
+    default:
+      return { err };
+  }
+}
+
+// ------------------------------------------------------------ words
+
+function describe({ op, callAt, returnAt }: Operation<ZnodeOp>): string {
+  const { outcome } = op;
+  const what = op.kind === 'end-session' ? `the end of session ${op.session.toString(16)}` : op.kind === 'write' || op.kind === 'multi' ? op.mutations.map(({ kind, path, value }) => `${kind} ${path}${kind === 'set' || kind === 'create' ? ` = ${value}` : ''}`).join(' + ') : `${op.kind} ${op.path}`;
+  const seen = outcome === null ? 'unanswered' : outcome.err !== 0 ? codeName(outcome.err) : outcome.data !== undefined ? `"${outcome.data}" version ${outcome.version}` : outcome.version !== undefined ? `version ${outcome.version}` : outcome.created !== undefined ? outcome.created.join(' ') : outcome.children !== undefined ? `[${outcome.children.join(' ')}]` : 'ok';
+  return `${what} → ${seen} (${callAt.toFixed(1)}–${returnAt === Infinity ? '…' : returnAt.toFixed(1)} ms)`;
+}
+
+function pathsOf(ops: readonly ZnodeOp[]): string[] {
+  return [...new Set(ops.flatMap((op) => (op.path === '' ? op.mutations.map(({ path }) => path) : [op.path])))];
+}
+function nameOf(history: readonly Operation<ZnodeOp>[]): string {
+  const paths = pathsOf(history.map(({ op }) => op));
+  return paths.length <= 3 ? paths.join(' ') : `${paths.slice(0, 3).join(' ')} and ${paths.length - 3} more`;
+}
