@@ -19,6 +19,7 @@ const actions: Readonly<Record<FaultAction['kind'], Readonly<Record<string, Chec
   crash: { on: text, keeps: oneOf('durable', 'page-cache'), downMs: orNull(duration) },
   'power-failure': { on: texts, downMs: duration, staggerMs: duration },
   restart: { on: text, downMs: duration },
+  start: { on: text },
   pause: { on: text, forMs: duration },
   partition: { groups: (value) => Array.isArray(value) && value.every(texts), ways: oneOf('both', 'out', 'in'), forMs: duration },
   ring: { forMs: duration },

@@ -78,6 +78,8 @@ function childPath(): string {
 
 class Child {
   readonly #process: ChildProcess;
+  /** It has loaded the simulator; never, if it dies before. */
+  readonly #ready: Promise<void>;
   #stderr = '';
 
   constructor(simulator: string, mutant: string | undefined) {
@@ -85,12 +87,13 @@ class Child {
     this.#process.stderr?.on('data', (chunk: Buffer) => {
       this.#stderr = (this.#stderr + chunk.toString()).slice(-4000);
     });
+    this.#ready = new Promise((resolve) => this.#process.once('message', () => resolve()));
   }
 
   run(task: SeedTask, silentMs: number, done: (alive: boolean) => void): Promise<SeedReport> {
     const child = this.#process;
     return new Promise((resolve) => {
-      const timer = setTimeout(() => end(crashReport(task, null, new Error(`no result after ${silentMs / 1000} s of real time`)), false), silentMs);
+      let timer: NodeJS.Timeout | undefined;
       const end = (report: SeedReport, alive: boolean): void => {
         clearTimeout(timer);
         child.off('message', onMessage);
@@ -103,11 +106,13 @@ class Child {
       // 'close' comes after all of stderr.
       const onClose = (code: number | null, signal: string | null): void =>
         end(crashReport(task, null, new Error(`the process that ran it ended with ${signal ?? `code ${code}`}${this.#stderr === '' ? '' : `: ${this.#stderr.trim()}`}`)), false);
-      child.on('message', onMessage);
       child.on('close', onClose);
-      child.send(task, (error) => {
-        // Died between two seeds: 'close' tells how, unless it has been told already.
-        if (error !== null && child.exitCode !== null) setImmediate(() => onClose(child.exitCode, null));
+      void this.#ready.then(() => {
+        timer = setTimeout(() => end(crashReport(task, null, new Error(`no result after ${silentMs / 1000} s of real time`)), false), silentMs);
+        child.on('message', onMessage);
+        child.send(task, () => {});
+        // It died between two seeds, and nobody listened.
+        if (child.exitCode !== null || child.signalCode !== null) onClose(child.exitCode, child.signalCode);
       });
     });
   }

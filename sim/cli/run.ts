@@ -25,6 +25,8 @@ export interface RunCommandOptions {
   readonly trace: boolean;
   readonly out: string;
   readonly keepGoing: boolean;
+  /** Coverage marks that seeds of this scenario should come by. */
+  readonly marks: readonly string[];
 }
 
 export interface Io {
@@ -41,7 +43,7 @@ export async function runCommand(simulator: Simulator, options: RunCommandOption
   const { scenario, servers, mutant, fromSeed, json } = options;
   const run: RunOf = { scenario, servers, jobs: options.jobs, ...(mutant === undefined ? {} : { mutant }) };
   const status = new StatusLine(io.screen);
-  const tally = new Tally();
+  const tally = new Tally(options.marks);
   const failures: { report: SeedReport; path: string | null }[] = [];
   const total = options.seed !== undefined ? 1 : (options.seeds ?? Infinity);
   const totalSeconds = options.minutes === undefined ? Infinity : options.minutes * 60;

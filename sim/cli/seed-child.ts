@@ -1,4 +1,4 @@
-/** A child of `drey sim --jobs`, `seed-child.ts SIMULATOR-URL [MUTANT]`: runs the seeds that it is sent, one at a time, and sends a report for each. It ends with its parent. */
+/** A child of `drey sim --jobs`, `seed-child.ts SIMULATOR-URL [MUTANT]`: says that it is ready, runs the seeds that it is sent, one at a time, and sends a report for each. It ends with its parent. */
 import { inProcess } from './lanes.ts';
 import { loadSimulator } from './load-simulator.ts';
 import type { SeedTask } from './seed-report.ts';
@@ -12,3 +12,4 @@ const lane = inProcess(await loadSimulator(mutant, url));
 process.on('message', (task: SeedTask) => {
   void lane.run(task).then((report) => process.send?.(report));
 });
+process.send?.('ready');

@@ -5,6 +5,7 @@ import { DEFAULT_DIR, readPlanFile } from './failure-file.ts';
 import { loadSimulator } from './load-simulator.ts';
 import { aboveZero, checkScenario, wholeNumber } from './options.ts';
 import { stderrScreen } from './progress.ts';
+import type { Scenario } from '../scenarios/scenario.ts';
 import type { Io } from './run.ts';
 import type { Simulator } from './seed-report.ts';
 
@@ -110,9 +111,10 @@ docs/SIMULATOR.md is the guide.`)
 async function run(scenario: string, flags: RunFlags): Promise<number> {
   // The children load the mutant, and the simulator, themselves.
   const simulator = await loadSimulator(flags.mutant);
-  await known(scenario);
+  const { mustHit, kind } = await known(scenario);
+  const { COMMON_MARKS } = await import('../world/marks.ts');
   const { runCommand } = await import('./run.ts');
-  return runCommand(simulator, { ...flags, scenario, seeds: flags.seeds ?? (flags.minutes === undefined ? DEFAULT_SEEDS : null) }, io());
+  return runCommand(simulator, { ...flags, scenario, marks: [...new Set([...(kind === 'historic' ? [] : COMMON_MARKS), ...(mustHit ?? [])])], seeds: flags.seeds ?? (flags.minutes === undefined ? DEFAULT_SEEDS : null) }, io());
 }
 
 async function list(asJson: boolean): Promise<number> {
@@ -123,9 +125,10 @@ async function list(asJson: boolean): Promise<number> {
   return EXIT.ok;
 }
 
-async function known(scenario: string): Promise<void> {
+async function known(name: string): Promise<Scenario> {
   const { scenarios } = await import('../scenarios/scenarios.ts');
-  checkScenario(scenario, [...scenarios.keys()]);
+  checkScenario(name, [...scenarios.keys()]);
+  return scenarios.get(name) as Scenario;
 }
 
 async function simulatorFor(file: string): Promise<Simulator> {

@@ -1,5 +1,4 @@
 /** What many seeds add up to. Sums of parts of a range of seeds are those of the range, so runs can be split and gone on with. */
-import { MARKS } from '../world/marks.ts';
 import type { Finding, SeedReport } from './seed-report.ts';
 
 export class Tally {
@@ -15,10 +14,17 @@ export class Tally {
   longestElectionMs = 0;
   lastTraceHash = '';
   readonly faults: Record<string, number> = {};
-  readonly marks: Record<string, number> = Object.fromEntries(MARKS.map((mark) => [mark, 0]));
+  /** How often each mark was hit; those that no run is expected to come by are counted when one does. */
+  readonly marks: Record<string, number> = {};
+  readonly #expected: readonly string[];
   /** How many failures of each kind and invariant. */
   readonly findings: Record<string, number> = {};
   firstFinding: Finding | null = null;
+
+  /** `expected`: the marks that seeds of this kind should come by, sooner or later. */
+  constructor(expected: readonly string[]) {
+    this.#expected = expected;
+  }
 
   add(report: SeedReport): void {
     this.seeds++;
@@ -41,14 +47,17 @@ export class Tally {
   get faultCount(): number {
     return Object.values(this.faults).reduce((sum, n) => sum + n, 0);
   }
+  get marksExpected(): number {
+    return this.#expected.length;
+  }
   get marksHit(): number {
-    return Object.values(this.marks).filter((n) => n > 0).length;
+    return this.#expected.length - this.marksNeverSeen.length;
   }
   get marksNeverSeen(): string[] {
-    return Object.keys(this.marks).filter((mark) => this.marks[mark] === 0);
+    return this.#expected.filter((mark) => (this.marks[mark] ?? 0) === 0);
   }
 }
 
 function addTo(sums: Record<string, number>, counts: Readonly<Record<string, number>>): void {
-  for (const [key, n] of Object.entries(counts)) sums[key] = (sums[key] ?? 0) + n;
+  for (const [key, n] of Object.entries(counts)) if (n > 0) sums[key] = (sums[key] ?? 0) + n;
 }

@@ -23,7 +23,7 @@ export function describeMoment({ atMs, after, event, plusMs }: Moment): string {
 }
 
 function time(n: number): string {
-  return `${count(n)} ms`;
+  return `${count(Math.trunc(n))} ms`;
 }
 
 function describeAction(action: FaultAction): string {
@@ -34,6 +34,8 @@ function describeAction(action: FaultAction): string {
       return `power failure of ${action.on.join(', ')}`;
     case 'restart':
       return `restart of ${action.on}${action.knobs === undefined ? '' : ' with other settings'}`;
+    case 'start':
+      return `start of ${action.on}`;
     case 'pause':
       return `pause of ${action.on} for ${time(action.forMs)}`;
     case 'partition':

@@ -1,11 +1,15 @@
 /** Coverage marks: how often a run came through a place that matters. A mark that no seed ever reaches means that the faults or the knobs miss it. */
-export const MARKS = [
+/** Any run of an ensemble may come by these. */
+export const COMMON_MARKS = [
   'DIFF', 'TRUNC', 'SNAP', 'SNAP installed', 'SNAP of a suspect', 'journal read', 'journal unreadable', 'suspect journal', 'torn tail', 'roll-over',
   'disk failed', 'flush', 'segment made', 'segment purged', 'SESSIONMOVED', 'revalidated', 'session refused', 'wrong password', 'session expired', 'session closed',
   'SYNC lost', 'write lost', 'watch event', 'watch event missed', 'multi', 'failed multi', 'sequential', 'ephemeral ended',
   'session nobody knows', 'session shared', 'close beside expiry', 'request after close', 'client not read from',
   'slow reader', 'watches set again', 'watches set again in parts', 'persistent watch', 'create in doubt',
-  // Of stories (scenarios/historic).
+] as const;
+
+/** Of stories (scenarios/historic). */
+export const STORY_MARKS = [
   'died after NEWLEADER was acked', 'died at an ACK', 'died with NEWLEADER on its way to disk', 'died between NEWLEADER and its epoch on disk',
   'a proposal before NEWLEADER is acked', 'commit between NEWLEADER and UPTODATE', 'died amid a DIFF', 'new role with writes in flight',
   'a leader that was synchronized sends a DIFF', 'broken at TRUNC', 'the leader died before its SNAP was durable', 'died at NEWLEADER behind a SNAP',
@@ -13,6 +17,8 @@ export const MARKS = [
   'a new election within an election', 'elected beside an unreachable peer', 'cut off when established', 'proposals between SNAP and UPTODATE',
   'SYNC at a deposed leader', 'another leads after the disk of the first failed', 'died alone',
 ] as const;
+
+export const MARKS = [...COMMON_MARKS, ...STORY_MARKS] as const;
 export type Mark = (typeof MARKS)[number];
 
 export class Marks {
