@@ -189,7 +189,7 @@ class EnsembleRun {
     if (violation !== null) world.recorder?.violation(world.nowMs, violation.invariant, violation.message, null);
     return {
       kind, violation, traceHash: world.traceHash, virtualMs: world.nowMs, events: world.events, faults: this.#struck,
-      acked: judge.counts.acked, elections: judge.counts.elections, expired: judge.counts.expired, longestElectionMs: this.#longestElectionMs, marks: world.marks.counts, recent: world.recent,
+      acked: judge.counts.acked, elections: judge.counts.elections, expired: judge.counts.expired, longestElectionMs: this.#longestElectionMs, marks: world.marks.counts, drawn: this.#clients.drawn, recent: world.recent,
     };
   }
 }
