@@ -1,0 +1,31 @@
+/** Bugs that begin with a disk. */
+import type { Scenario } from '../scenario.ts';
+import { stories } from './story.ts';
+
+export const diskStories: readonly Scenario[] = [
+  ...stories(['ZK-4882'], 'a follower\'s disk fails once and is well again; it rejoins, restarts, and then the leader dies: nothing is missing', ['disk failed'], (t) => {
+    const begun = t.begins();
+    t.writes(1, { after: begun }, 60);
+    const failed = t.fault({ after: begun, plusMs: t.ms(5, 40) }, { kind: 'disk-error', on: 'follower as F', what: 'journal write', times: t.prng.between(1, 2) });
+    const again = t.fault({ after: failed, event: { who: 'F', name: 'UpToDate' }, plusMs: t.ms(5, 200) }, { kind: 'restart', on: 'F', downMs: t.ms(20, 100) });
+    t.crash('L', { after: again, event: { who: 'F', name: 'UpToDate' }, plusMs: t.ms(5, 100) }, null);
+  }),
+  ...stories(['ZK-2247'], 'the leader\'s disk refuses a write: it gives way, and service goes on', ['disk failed', 'another leads after the disk of the first failed'], (t) => {
+    const begun = t.begins();
+    t.writes(1, { after: begun }, 30);
+    const failed = t.fault({ after: begun, plusMs: t.ms(5, 40) }, { kind: 'disk-error', on: 'L', what: 'journal write', times: t.prng.between(1, 3) });
+    t.passes({ after: failed, event: { who: 'any', name: 'Established' } }, 'another leads after the disk of the first failed');
+  }),
+  ...stories(['LAZYFS-ZK-2', 'LAZYFS-ZK-7', 'LAZYFS-ZK-8'], 'power goes at the first write of a segment, before its first sync, or amid a sequence: a torn tail is cut, and the server starts', ['torn tail'], (t) => {
+    t.begins();
+    for (let i = 0; i < 5; i++) {
+      t.crash('it', { atMs: 1000 + i * t.ms(500, 700), event: { who: t.prng.pick(['any', 'leader', 'follower']), name: t.prng.pick(['journal create', 'journal write', 'journal write', 'durable']), nth: t.prng.between(1, 12) }, plusMs: t.ms(0, 6) }, t.ms(20, 300));
+    }
+  }, { crowd: 4, knobs: { segmentBytes: 4 << 10, writeMs: [2, 10] } }),
+  ...stories(['ETCD-14370'], 'one server alone: what it has acked is there after it lost its power', ['died alone'], (t) => {
+    t.begins();
+    for (let i = 0; i < 4; i++) {
+      t.crash('server-1', { atMs: 1000 + i * t.ms(700, 900), event: { who: 'server-1', name: t.prng.pick(['Broadcast', 'Deliver', 'journal write', 'durable']), nth: t.prng.between(1, 20) }, plusMs: t.ms(0, 4) }, t.ms(20, 300), 'died alone');
+    }
+  }, { crowd: 3, alone: true }),
+];

@@ -1,0 +1,68 @@
+/** Bugs in elections, in the epochs that servers promise each other, and in what they write down of them. */
+import type { Scenario } from '../scenario.ts';
+import { stories } from './story.ts';
+
+export const epochStories: readonly Scenario[] = [
+  ...stories(['ZK-335', 'ZK-1081', 'ZK-1082', 'ZK-790'], 'leaders die again and again between the new epoch and its establishment; the quorum must form again, and no epoch twice', ['leader died in discovery'], (t) => {
+    t.begins();
+    t.crash('L', { atMs: t.ms(1000, 1200) }, t.ms(300, 900));
+    for (let i = 0; i < 4; i++) {
+      const name = t.prng.pick(['NewEpoch', 'SynchronizationBegins', 'send LEADERINFO', 'receive ACKEPOCH', 'send NEWLEADER', 'journal write']);
+      t.crash('it', { atMs: 1200 + i * t.ms(500, 700), event: { who: 'leader', name }, ...(t.prng.chance(0.5) ? {} : { plusMs: t.ms(0, 5) }) }, t.ms(20, 500), 'leader died in discovery');
+    }
+    t.crash('any', { atMs: t.ms(1300, 2000), event: { who: 'follower', name: 'send ACKEPOCH' } }, t.ms(20, 300));
+  }),
+  ...stories(['ZK-2307', 'ZK-4269'], 'the write of the epochs fails; what was promised must not run ahead of the disk, and the server must start again', ['disk failed'], (t) => {
+    t.begins();
+    t.crash('L', { atMs: t.ms(1000, 1200) }, t.ms(300, 900));
+    t.fault({ atMs: 1250, event: { who: 'leader', name: 'NewEpoch' } }, { kind: 'disk-error', on: 'it', what: 'journal write', times: t.prng.between(1, 2) });
+    t.fault({ atMs: 1250, event: { who: 'follower', name: t.prng.pick(['receive LEADERINFO', 'receive NEWLEADER']), nth: t.prng.between(1, 2) } }, { kind: 'disk-error', on: 'it', what: 'journal write', times: 1 });
+    t.fault({ atMs: t.ms(2000, 3000) }, { kind: 'power-failure', on: Array.from({ length: t.servers }, (_, i) => `server-${i + 1}`), downMs: t.ms(20, 200), staggerMs: t.ms(0, 50) });
+  }),
+  ...stories(['ZK-1277'], 'the counter of zxids comes to its end (which is near here): the leader gives way to a new epoch, and service goes on', ['roll-over'], (t) => {
+    const begun = t.begins();
+    t.writes(1, { after: begun }, 150);
+  }, { knobs: { epochTxnsMax: 60 }, crowd: 3 }),
+  ...stories(['ZK-1514', 'ZK-1732', 'ZK-1818'], 'a server that has seen many rounds alone, and one that has restarted and seen none, join a leader of another round', ['joined in another round'], (t) => {
+    const begun = t.begins();
+    const cut = t.isolate('follower as F', { after: begun, plusMs: 5 }, t.ms(1500, 2500));
+    t.crash('L', { after: cut, plusMs: t.ms(10, 100) }, t.ms(20, 60));
+    t.crash('F', { after: cut, plusMs: t.ms(600, 1400) }, t.ms(20, 300));
+    t.passes({ after: cut, plusMs: 0, event: { who: 'F', name: 'ElectionDecided', where: { how: 'existing' } } }, 'joined in another round');
+  }),
+  ...stories(['ZK-975'], 'a server joins an ensemble that has a leader, and has the best vote itself: it follows', ['joined in another round'], (t) => {
+    const begun = t.begins();
+    const cut = t.isolate('L', { after: begun, plusMs: t.ms(5, 20) }, t.ms(1200, 1800));
+    t.writes(1, { after: cut, plusMs: 2 }, 2);
+    t.passes({ after: cut, event: { who: 'L', name: 'ElectionDecided', where: { how: 'existing' } } }, 'joined in another round');
+  }),
+  ...stories(['ZK-3109'], 'votes arrive late and change at the last moment; whoever is elected and left alone gives up soon, and the others find a leader', ['a new election within an election'], (t) => {
+    const begun = t.begins();
+    const slow = t.fault({ after: begun }, { kind: 'slow-network', on: 'follower as F', extraMs: t.prng.pick([30, 60, 120]), forMs: 3000 });
+    t.crash('L', { after: slow, plusMs: t.ms(5, 50) }, t.ms(60, 200));
+    const decided = t.passes({ after: slow, event: { who: 'any', name: 'ElectionDecided' } });
+    t.passes({ after: decided, event: { who: 'any', name: 'ElectionDecided', nth: 2 } }, 'a new election within an election');
+  }, { servers: 5 }),
+  ...stories(['ZK-3756'], 'one peer cannot be reached while the others elect: they do not wait for it', ['elected beside an unreachable peer'], (t) => {
+    const begun = t.begins();
+    const cut = t.isolate('follower as U', { after: begun, plusMs: 5 }, 3500);
+    const dead = t.crash('L', { after: cut, plusMs: t.ms(5, 600) }, t.ms(100, 200));
+    t.passes({ after: dead, event: { who: 'any', name: 'Established' } }, 'elected beside an unreachable peer');
+  }, { servers: 3 }),
+  ...stories(['ZK-1699'], 'does not apply as it was: drey has no reconfig; in its place a leader loses its quorum in the instant in which it is established', ['cut off when established'], (t) => {
+    t.begins();
+    const dead = t.crash('L', { atMs: t.ms(1000, 1200) }, t.ms(100, 900));
+    t.fault({ after: dead, event: { who: 'any', name: t.prng.pick(['Established', 'SynchronizationBegins']) } }, { kind: 'partition', groups: [['it']], ways: t.prng.pick(['both', 'in', 'out']), forMs: t.ms(800, 2000) }, 'cut off when established');
+  }),
+  ...stories(['ZK-2172'], 'does not apply as it was: drey has no reconfig; in its place proposals and commits come between SNAP and UPTODATE', ['proposals between SNAP and UPTODATE'], (t) => {
+    const begun = t.begins();
+    const down = t.crash('follower as F', { after: begun, plusMs: t.ms(5, 40) }, null);
+    const written = t.writes(1, { after: down, plusMs: 5 }, 60);
+    const back = t.fault({ after: written, plusMs: t.ms(30, 100) }, { kind: 'start', on: 'F' });
+    t.slowDisk('F', { after: back }, t.prng.pick([10, 40]), 2000);
+    t.writes(1, { after: back }, 80);
+    const snap = t.passes({ after: back, event: { who: 'F', name: 'receive SNAP' } });
+    const proposed = t.passes({ after: snap, event: { who: 'L', name: 'Deliver' } });
+    t.passes({ after: proposed, event: { who: 'F', name: 'UpToDate' } }, 'proposals between SNAP and UPTODATE');
+  }, { knobs: { keepBytes: 0, segmentBytes: 4 << 10, recentBytesMax: 256, znodesBefore: 200 }, serverKnobs: { flushIntervalMs: 10 } }),
+];

@@ -1,0 +1,53 @@
+/** Bugs in sessions, ephemerals, watches and what a client may conclude from a reply. */
+import type { Scenario } from '../scenario.ts';
+import { stories } from './story.ts';
+
+export const sessionStories: readonly Scenario[] = [
+  ...stories(['ZK-2355', 'ZK-5010'], 'followers fail while the closeSession comes to them, and rejoin: the ephemerals are gone everywhere', ['ephemeral ended'], (t) => {
+    const begun = t.begins();
+    const made = t.op(1, 'create-ephemeral', { after: begun }, { path: '/e', times: 5 });
+    t.cast('follower as F', { after: made });
+    t.op(1, 'close', { after: made, plusMs: 5 });
+    t.crash('F', { after: made, plusMs: 4, event: { who: 'F', name: t.prng.pick(['receive PROPOSAL', 'send ACK', 'receive COMMIT', 'journal write']) } }, t.ms(50, 600));
+    if (t.prng.chance(0.5)) t.crash('L', { after: made, plusMs: t.ms(5, 400) }, t.ms(100, 900));
+  }),
+  ...stories(['ZK-1367'], 'the whole ensemble restarts, and a client with ephemerals does not come back: they end with its session, everywhere', ['session expired', 'ephemeral ended'], (t) => {
+    const begun = t.begins();
+    const made = t.op(1, 'create-ephemeral', { after: begun }, { path: '/e', times: 5 });
+    const gone = t.op(1, 'abandon', { after: made });
+    t.fault({ after: gone, plusMs: t.ms(0, 300) }, { kind: 'power-failure', on: Array.from({ length: t.servers }, (_, i) => `server-${i + 1}`), downMs: t.ms(20, 300), staggerMs: t.ms(0, 80) });
+  }, { untilMs: 8000 }),
+  ...stories(['ZK-1208', 'ZK-2985'], 'clients send creates right behind their closeSession, lose replies and come back: no ephemeral of a session that has ended', ['request after close'], (t) => {
+    t.begins();
+    t.crash('L', { atMs: t.ms(1500, 3000) }, t.ms(200, 900));
+  }, { crowd: 5, manners: { misbehave: 0.25, move: 0.05 } }),
+  ...stories(['ZK-710'], 'clients move to another server with requests in flight that still arrive at the old one: they are refused there', ['SESSIONMOVED'], (t) => {
+    t.begins();
+  }, { crowd: 6, manners: { move: 0.4, burst: 6 } }),
+  ...stories(['ZK-1412', 'ETCD-15271', 'ETCD-17247', 'ZK-706'], 'clients with watches move and are cut off: each event once, none that they have seen, none missed', ['watch event missed', 'watch event'], (t) => {
+    t.begins();
+    t.crash('L', { atMs: t.ms(1500, 2500) }, t.ms(200, 900));
+    t.isolate('any', { atMs: t.ms(2500, 3500) }, t.ms(700, 1500));
+  }, { crowd: 5, manners: { move: 0.3, burst: 6, thinkMs: 20 } }),
+  ...stories(['ZK-1382'], 'sessions with watches expire and end: their watches do not stay behind', ['session expired', 'watch event'], (t) => {
+    t.begins();
+  }, { crowd: 5, manners: { stall: 0.15, timeoutMs: 1000 } }),
+  ...stories(['ZK-1675'], 'a leader is cut off and does not know; a client asks it for sync and reads: it must not be shown the past', ['SYNC at a deposed leader'], (t) => {
+    const begun = t.begins();
+    const cut = t.isolate('L', { after: begun, plusMs: t.ms(5, 30) }, t.ms(1500, 2500));
+    // Its clock runs at half the rate: it takes twice as long to notice.
+    const next = t.cast('leader as N', { after: cut, event: { who: 'any', name: 'Established' } });
+    t.op(2, 'connect', { after: next }, { to: 'N' });
+    t.writes(2, { after: next, plusMs: 0.5 }, 3);
+    t.op(1, 'sync-get', { after: next, plusMs: t.ms(2, 200) }, { path: '/w', mark: 'SYNC at a deposed leader' });
+    t.fault({ after: begun }, { kind: 'clock-rate', on: 'L', rate: 0.5 });
+  }, { clients: 2, crowd: 1 }),
+  ...stories(['ETCD-20418'], 'a leader is stopped and goes on when others have elected: a SYNC that waited for it must not be answered from the past', ['SYNC at a deposed leader'], (t) => {
+    const begun = t.begins();
+    const paused = t.fault({ after: begun, plusMs: t.ms(5, 30) }, { kind: 'pause', on: 'L', forMs: t.ms(1200, 2000) });
+    t.op(1, 'sync-get', { after: paused, plusMs: t.ms(0, 100) }, { path: '/w', mark: 'SYNC at a deposed leader' });
+    const next = t.cast('leader as N', { after: paused, event: { who: 'any', name: 'Established' } });
+    t.op(2, 'connect', { after: next }, { to: 'N' });
+    t.writes(2, { after: next, plusMs: 0.5 }, 3);
+  }, { clients: 2, crowd: 1 }),
+];

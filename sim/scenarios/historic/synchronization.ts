@@ -1,0 +1,116 @@
+/** Bugs in bringing a follower to its leader's history: what is acked, counted and served before it is on disk. */
+import type { Moment } from '../../plan/plan.ts';
+import type { Scenario } from '../scenario.ts';
+import { stories, type Story } from './story.ts';
+
+/** L alone logs a write, nobody else; then it is elected with F, which takes that write over. The third is away. */
+function leaderWithATail(t: Story): { readonly cut: string; readonly newLeader: string } {
+  const begun = t.begins();
+  const gone = t.crash('follower as F2', { after: begun, plusMs: t.ms(5, 40) }, t.ms(2400, 2800));
+  const cut = t.isolate('L', { after: gone, plusMs: t.ms(5, 30) }, t.ms(800, 1000));
+  t.writes(1, { after: cut, plusMs: 2 }, 1);
+  t.slowDisk('follower as F', { after: cut, plusMs: 1 }, t.prng.pick([20, 40, 80]), 2500);
+  const newLeader = t.passes({ after: cut, event: { who: 'F', name: 'receive NEWLEADER' } });
+  return { cut, newLeader };
+}
+
+/** F misses some writes, comes back and is brought in line, with a disk that takes its time. */
+function lateFollower(t: Story, writes: number): { readonly back: string } {
+  const begun = t.begins();
+  const down = t.crash('follower as F', { after: begun, plusMs: t.ms(5, 60) }, t.ms(400, 700));
+  const written = t.writes(1, { after: down, plusMs: 5 }, writes);
+  t.slowDisk('F', { after: written }, t.prng.pick([10, 30, 60]), 2500);
+  return { back: down };
+}
+
+function twoDie(t: Story, when: Moment, mark: 'died after NEWLEADER was acked' | 'died at an ACK'): void {
+  t.crash('L', when, null);
+  t.crash('F', when, t.ms(50, 200), mark);
+}
+
+export const synchronizationStories: readonly Scenario[] = [
+  ...stories(['ZK-3911', 'ZK-3023'], 'a new leader and its follower lose power right after NEWLEADER was acked and counted; the leader stays away, the other two elect', ['died after NEWLEADER was acked'], (t) => {
+    const { newLeader } = leaderWithATail(t);
+    const serves = t.passes({ after: newLeader, event: { who: 'L', name: 'Established' } });
+    t.op(2, 'connect', { after: serves, plusMs: 0.5 }, { to: 'L' });
+    t.op(2, 'get', { after: serves, plusMs: 0.6 }, { path: '/w' });
+    twoDie(t, { after: serves, plusMs: t.ms(0, 12) }, 'died after NEWLEADER was acked');
+  }, { clients: 2, crowd: 1 }),
+  ...stories(['ZK-4646'], 'a follower and its leader lose power in the instant in which the follower sends the ACK of NEWLEADER', ['died at an ACK'], (t) => {
+    const { newLeader } = leaderWithATail(t);
+    twoDie(t, { after: newLeader, event: { who: 'F', name: 'send ACK', nth: t.prng.pick([1, 1, 2]) } }, 'died at an ACK');
+  }),
+  ...stories(['ZK-4643'], 'a follower dies between NEWLEADER and its disk; with its epoch it must not win against one that has more', ['died with NEWLEADER on its way to disk'], (t) => {
+    // F2 holds what F and L are about to agree on, in an older epoch.
+    const begun = t.begins();
+    const down = t.crash('follower as F', { after: begun, plusMs: t.ms(5, 40) }, t.ms(400, 500));
+    const written = t.writes(1, { after: down, plusMs: 5 }, t.prng.between(5, 15));
+    const gone = t.crash('follower as F2', { after: written, plusMs: t.ms(1, 5) }, t.ms(2600, 3000));
+    t.crash('L', { after: gone, plusMs: t.ms(1, 5) }, t.ms(20, 60));
+    t.slowDisk('F', { after: gone }, t.prng.pick([10, 30, 60]), 2500);
+    const died = t.crash('F', { after: gone, event: { who: 'F', name: 'receive NEWLEADER' }, plusMs: t.ms(0.5, 15) }, t.ms(700, 900), 'died with NEWLEADER on its way to disk');
+    t.crash('L', { after: died, plusMs: t.ms(0, 3) }, null);
+  }, { knobs: { learnerWindowBytes: 300 } }),
+  ...stories(['ZK-EPOCH-WINDOW'], 'a late follower dies while txns of the new epoch come in behind NEWLEADER: it must be able to start again', ['died between NEWLEADER and its epoch on disk'], (t) => {
+    const { back } = lateFollower(t, t.prng.between(3, 10));
+    const newLeader = t.passes({ after: back, event: { who: 'F', name: 'receive NEWLEADER' } });
+    t.writes(1, { after: newLeader }, 20);
+    t.crash('F', { after: newLeader, event: { who: 'F', name: t.prng.pick(['journal write', 'receive PROPOSAL', 'durable']), nth: t.prng.between(1, 3) }, ...(t.prng.chance(0.5) ? {} : { plusMs: t.ms(0, 10) }) }, t.ms(20, 200), 'died between NEWLEADER and its epoch on disk');
+  }),
+  ...stories(['ZK-4685'], 'proposals of the new epoch reach a follower before it can ack NEWLEADER: its ACKs may say so in one, and the leader stays', ['a proposal before NEWLEADER is acked'], (t) => {
+    const { back } = lateFollower(t, 5);
+    const newLeader = t.passes({ after: back, event: { who: 'F', name: 'receive NEWLEADER' } });
+    t.writes(1, { after: newLeader }, 20);
+    t.passes({ after: newLeader, event: { who: 'F', name: 'receive PROPOSAL' } }, 'a proposal before NEWLEADER is acked');
+  }),
+  ...stories(['ZK-4394', 'ZAB-SPEC-3'], 'DIFF, PROPOSAL, NEWLEADER, and commits before UPTODATE: UPTODATE must carry all that is committed by then', ['commit between NEWLEADER and UPTODATE'], (t) => {
+    const { back } = lateFollower(t, t.prng.between(2, 8));
+    const newLeader = t.passes({ after: back, event: { who: 'F', name: 'receive NEWLEADER' } });
+    t.writes(1, { after: newLeader }, 20);
+    const committed = t.passes({ after: newLeader, event: { who: 'L', name: 'Deliver', nth: t.prng.between(1, 4) } });
+    const upToDate = t.passes({ after: committed, event: { who: 'F', name: 'UpToDate' } }, 'commit between NEWLEADER and UPTODATE');
+    t.op(2, 'connect', { after: upToDate }, { to: 'F' });
+    t.op(2, 'sync-get', { after: upToDate, plusMs: 0.1 }, { path: '/w', times: 3 });
+  }, { clients: 2, crowd: 1 }),
+  ...stories(['ZAB-SPEC-1'], 'what is proposed while a follower has NEWLEADER and has not acked it must reach that follower too', ['a proposal before NEWLEADER is acked'], (t) => {
+    const { back } = lateFollower(t, t.prng.between(2, 8));
+    const newLeader = t.passes({ after: back, event: { who: 'F', name: 'receive NEWLEADER' } });
+    const written = t.writes(1, { after: newLeader }, 10);
+    t.passes({ after: newLeader, event: { who: 'F', name: 'receive PROPOSAL' } }, 'a proposal before NEWLEADER is acked');
+    // Only F and whoever is left know of it.
+    t.crash('L', { after: written, plusMs: t.ms(50, 300) }, null);
+  }),
+  ...stories(['ZAB-SPEC-2'], 'proposals come behind NEWLEADER, and the channel breaks and is dialled again: none may be logged twice', ['a proposal before NEWLEADER is acked'], (t) => {
+    const { back } = lateFollower(t, 5);
+    const newLeader = t.passes({ after: back, event: { who: 'F', name: 'receive NEWLEADER' } });
+    t.writes(1, { after: newLeader }, 20);
+    const proposed = t.passes({ after: newLeader, event: { who: 'F', name: 'receive PROPOSAL' } }, 'a proposal before NEWLEADER is acked');
+    t.fault({ after: proposed, plusMs: t.ms(0, 10) }, { kind: 'break', from: 'L', to: 'F', lateMs: t.ms(1, 200) });
+  }),
+  ...stories(['ZK-4785'], 'a follower is bounced while the txns of its synchronization are on their way to its disk; then the leader dies', ['died amid a DIFF'], (t) => {
+    const { back } = lateFollower(t, t.prng.between(8, 20));
+    const died = t.crash('F', { after: back, event: { who: 'F', name: 'receive PROPOSAL', nth: t.prng.between(1, 6) }, ...(t.prng.chance(0.3) ? {} : { plusMs: t.ms(0, 20) }) }, t.ms(20, 100), 'died amid a DIFF');
+    t.crash('L', { after: died, plusMs: t.ms(100, 400) }, null);
+  }),
+  ...stories(['ZK-4712', 'ZK-4541'], 'a follower loses its leader with journal writes in flight, and follows the next one in the same process', ['new role with writes in flight'], (t) => {
+    const begun = t.begins();
+    t.slowDisk('follower as F', { after: begun }, t.prng.pick([50, 150, 400]), 2500);
+    t.writes(1, { after: begun, plusMs: 5 }, 30);
+    const inFlight = t.passes({ after: begun, event: { who: 'F', name: 'journal write', nth: t.prng.between(2, 6) } });
+    const dead = t.crash('L', { after: inFlight, plusMs: t.ms(0, 5) }, t.ms(300, 900));
+    const left = t.passes({ after: dead, event: { who: 'F', name: 'LeftLeader' } }, 'new role with writes in flight');
+    t.crash('F', { after: left, event: { who: 'F', name: 'UpToDate' }, plusMs: t.ms(0, 300) }, t.ms(20, 200));
+  }),
+  ...stories(['ZK-4925'], 'five servers: F2 down, writes, F1 down, writes, F1 back by DIFF, the leader dies, F1 leads and sends a DIFF to F2', ['a leader that was synchronized sends a DIFF'], (t) => {
+    const begun = t.begins();
+    const down2 = t.crash('follower as F2', { after: begun, plusMs: 10 }, null);
+    const first = t.writes(1, { after: down2, plusMs: 5 }, 10);
+    const down1 = t.crash('follower as F1', { after: first }, null);
+    const second = t.writes(1, { after: down1, plusMs: 5 }, 10);
+    const back = t.fault({ after: second, plusMs: 5 }, { kind: 'start', on: 'F1' });
+    const upToDate = t.passes({ after: back, event: { who: 'F1', name: 'UpToDate' } });
+    const dead = t.crash('L', { after: upToDate, plusMs: t.ms(5, 100) }, null);
+    t.fault({ after: dead, plusMs: t.ms(5, 400) }, { kind: 'start', on: 'F2' });
+    t.passes({ after: dead, event: { who: 'F1', name: 'SyncPlan', where: { plan: 'DIFF' } } }, 'a leader that was synchronized sends a DIFF');
+  }, { servers: 5 }),
+];
