@@ -36,8 +36,16 @@ export function counts(of: Readonly<Record<string, number>>): string {
   return Object.entries(of).filter(([, n]) => n > 0).sort(([a, n], [b, m]) => m - n || (a < b ? -1 : 1)).map(([what, n]) => `${what} ${count(n)}`).join(', ');
 }
 
-export function traceLine({ atMs, who, what }: Pick<TraceEntry, 'atMs' | 'who' | 'what'>): string {
-  return `${atMs.toFixed(3).padStart(12)} ${who.padEnd(10)} ${what}`;
+export function traceLine({ atMs, who, name, fields }: TraceEntry): string {
+  const text = Object.entries(fields).map(([key, value]) => ` ${key}=${fieldText(key, value)}`).join('');
+  return `${atMs.toFixed(3).padStart(12)} ${who.padEnd(10)} ${name}${text}`;
+}
+
+/** Zxids and session ids as they are written everywhere else. */
+function fieldText(key: string, value: unknown): string {
+  if (typeof value === 'bigint' || (typeof value === 'number' && (/zxid$/i.test(key) || key === 'applied'))) return `0x${value.toString(16)}`;
+  if (typeof value === 'string') return /^[\w/.:+-]+$/.test(value) ? value : JSON.stringify(value);
+  return JSON.stringify(value, (_key, each: unknown) => (typeof each === 'bigint' ? `0x${each.toString(16)}` : each));
 }
 
 /** Items separated by commas, in lines of at most `width`, the later ones indented. */
