@@ -38,7 +38,9 @@ export class Connection {
   ids: readonly AuthId[];
   /** A SYNC is not answered yet: a later write must not be proposed, or an earlier read could show it. */
   syncing = false;
-  /** Requests that wait for the session or for the SYNC. */
+  /** Somebody asks the leader for this session, through this server: until it has answered, nothing more is sent for it. */
+  contested = false;
+  /** Requests that wait for the session, for the SYNC, or for the leader's word on who has the session. */
   readonly held: ClientRequest[] = [];
   heldBytes = 0;
   /** What is not answered yet, in order. */
@@ -81,7 +83,7 @@ export class Connection {
 
   /** Requests must be held. */
   get holding(): boolean {
-    return this.state === 'connecting' || this.syncing;
+    return this.state === 'connecting' || this.syncing || this.contested;
   }
   get outstanding(): number {
     return this.queue.length - this.queueHead + this.held.length;

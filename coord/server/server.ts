@@ -78,6 +78,8 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
   readonly connections = new Map<number, Connection>();
   readonly dirtyConnections: Connection[] = [];
   readonly #bySession = new Map<bigint, Connection>();
+  /** REVALIDATEs that the leader has not answered, by session. */
+  readonly #contests = new Map<bigint, number>();
   #nextHandle = 1;
   #nextSessionId: bigint;
 
@@ -160,6 +162,7 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
       } else {
         const waiting = this.#enqueue(connection, 'connect', 0, OpCode.createSession, null);
         this.#byNumber.set(waiting.requestNo, waiting);
+        this.#contest(request.sessionId);
         this.#toLeader(revalidateFrame(waiting.requestNo, request.sessionId, request.password));
       }
     }
@@ -353,7 +356,7 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
     this.watches.removeAll(connection);
     for (let i = connection.queueHead; i < connection.queue.length; i++) {
       const waiting = connection.queue[i] as Waiting;
-      if (waiting.kind === 'sync' || waiting.kind === 'connect') this.#byNumber.delete(waiting.requestNo);
+      if (waiting.kind === 'sync') this.#byNumber.delete(waiting.requestNo);
     }
     connection.queue.length = 0;
     connection.queueHead = 0;
@@ -424,6 +427,7 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
     if (other !== undefined && other !== connection) this.#close(other);
     this.#bySession.set(connection.sessionId, connection);
     connection.state = 'open';
+    connection.contested = this.#contests.has(connection.sessionId);
     this.#markDirty(connection);
     connection.sink.connected(connection.timeoutMs, connection.sessionId, connection.password, false);
     this.#release(connection);
@@ -432,6 +436,30 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
   /** What waited for the session, or for a SYNC, goes on; up to the next SYNC. */
   #release(connection: Connection): void {
     while (connection.held.length > 0 && connection.state === 'open' && !connection.holding) this.#accept(connection, connection.unhold() as ClientRequest);
+  }
+
+  /**
+   * The session is about to be taken over from a connection here, or is coming back from another server: what that connection has not sent yet
+   * must not follow the REVALIDATE, or the leader would take requests that are older than some from elsewhere for the session's newest.
+   */
+  #contest(sessionId: bigint): void {
+    this.#flushOutbound();
+    this.#contests.set(sessionId, (this.#contests.get(sessionId) ?? 0) + 1);
+    const other = this.#bySession.get(sessionId);
+    if (other !== undefined) other.contested = true;
+  }
+
+  #contestOver(sessionId: bigint, accepted: boolean): void {
+    const left = (this.#contests.get(sessionId) ?? 1) - 1;
+    if (left === 0) this.#contests.delete(sessionId);
+    else this.#contests.set(sessionId, left);
+    const other = this.#bySession.get(sessionId);
+    if (other === undefined) return;
+    if (accepted) this.#close(other);
+    else if (left === 0) {
+      other.contested = false;
+      this.#release(other);
+    }
   }
 
   /** timeoutMs 0: refused. */
@@ -523,8 +551,10 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
         const waiting = this.#byNumber.get(requestNo);
         if (waiting === undefined) return;
         this.#byNumber.delete(requestNo);
-        waiting.connection.shift();
-        this.#revalidated(waiting.connection, timeoutMs);
+        const { connection } = waiting;
+        if (connection.state !== 'closed') connection.shift();
+        this.#contestOver(connection.sessionId, timeoutMs > 0);
+        this.#revalidated(connection, timeoutMs);
         return;
       }
       case Kind.SYNC:
@@ -667,6 +697,7 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
     for (const connection of this.connections.values()) this.#close(connection);
     this.#pending.clear();
     this.#byNumber.clear();
+    this.#contests.clear();
     this.#touched.length = 0;
     if (this.#outbound.count > 0) this.#outbound.finish();
     this.serving = serving;

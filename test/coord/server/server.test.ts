@@ -66,14 +66,14 @@ function request(op: OpCode, xid: number, path = '/'): ClientRequest {
 }
 
 /** A session of its own, connected. */
-function connected(): ReturnType<typeof follower> & { handle: number } {
+function connected(): ReturnType<typeof follower> & { handle: number; sessionId: bigint } {
   const all = follower();
   const handle = all.connect();
   all.server.drain();
   all.deliver(1, { type: 'createSession', sessionId: 1n, timeoutMs: 10_000, password: PASSWORD }, 1);
   all.client.take();
   all.peer.sent();
-  return { ...all, handle };
+  return { ...all, handle, sessionId: all.server.connections.get(handle)?.sessionId ?? 0n };
 }
 
 test('a session that this server does not know yet keeps its password when it moves here', (t) => {
@@ -135,6 +135,51 @@ test('what comes behind a SYNC waits for it, writes too', (t) => {
   server.drain();
   t.deepEqual(client.take(), ['reply 10 100000001 0']);
   t.is(peer.sent().length, 1, 'now it has');
+});
+
+test('what an old connection still holds is not sent when its session comes back through another one', (t) => {
+  for (const accepted of [true, false]) {
+    const { server, peer, client, handle, sessionId, connect } = connected();
+    server.request(handle, request(OpCode.sync, 10, '/'));
+    server.request(handle, request(OpCode.create, 11, '/a'));
+    server.drain();
+    const sync = Buffer.from(peer.sent()[0] as Uint8Array).readUInt32BE(1);
+    // Its client has been elsewhere meanwhile, has written there, and is back.
+    const again = connect({ sessionId, password: PASSWORD });
+    server.drain();
+    const { requestNo } = readRevalidateFrame(Buffer.from(peer.sent()[0] as Uint8Array));
+    peer.queue({ type: 'pipeline', channel: null, sid: 3, originId: 0, body: syncFrame(Kind.SYNCED, sync) });
+    server.drain();
+    t.deepEqual(client.take(), ['reply 10 100000001 0']);
+    t.deepEqual(peer.sent(), [], 'the write behind the SYNC is older than what was written elsewhere');
+    if (!accepted) server.disconnected(again);
+    peer.queue({ type: 'pipeline', channel: null, sid: 3, originId: 0, body: revalidatedFrame(requestNo, 10_000) });
+    server.drain();
+    t.deepEqual(client.take(), accepted ? ['close', `connected 10000 ${sessionId} ${Buffer.from(PASSWORD).toString('hex')}`] : ['close'], 'the old connection is over, also if the new one is gone by now');
+    t.deepEqual(peer.sent(), []);
+  }
+});
+
+test('a wrong password does not hold up the connection that has the session', (t) => {
+  const { server, peer, client, handle, sessionId, connect } = connected();
+  connect({ sessionId, password: new Uint8Array(16) });
+  server.request(handle, request(OpCode.create, 11, '/a'));
+  server.drain();
+  const [frame, ...others] = peer.sent();
+  const { requestNo } = readRevalidateFrame(Buffer.from(frame as Uint8Array));
+  t.deepEqual(others, []);
+  peer.queue({ type: 'pipeline', channel: null, sid: 3, originId: 0, body: revalidatedFrame(requestNo, 0) });
+  server.drain();
+  t.deepEqual(client.take(), [`connected 0 0 ${'00'.repeat(16)}`, 'close']);
+  t.is(peer.sent().length, 1, 'the write has left');
+});
+
+test('a write leaves before the REVALIDATE that came behind it', (t) => {
+  const { server, peer, handle, sessionId, connect } = connected();
+  server.request(handle, request(OpCode.create, 11, '/a'));
+  connect({ sessionId, password: PASSWORD });
+  server.drain();
+  t.deepEqual(peer.sent().map((frame) => frame[0]), [Kind.REQUEST, Kind.REVALIDATE]);
 });
 
 test('a watch event leaves before the reply that could show its change', (t) => {
