@@ -1,7 +1,7 @@
 /** A whole simulated cluster: an ensemble, job managers, task managers, storage and Kafka, in one world. */
 import type { JobDefinition } from '../../orchestrator/api/job.ts';
 import type { Json } from '../../orchestrator/api/source.ts';
-import type { JobSpec } from '../../orchestrator/jobmaster/records.ts';
+import type { PreparedJob } from '../../orchestrator/runtime/submit-job.ts';
 import { ClientNetwork } from '../doubles/client-network.ts';
 import type { ClusterPlan, Plan } from '../plan/plan.ts';
 import type { World } from '../world/world.ts';
@@ -14,7 +14,7 @@ import { SocketNetwork } from './sim-sockets.ts';
 import { SimStorage } from './sim-storage.ts';
 import { SimTaskManager } from './sim-task-manager.ts';
 import { SimTransactions } from './sim-transactions.ts';
-import { SimBundles, Submitter } from './submitter.ts';
+import { prepare, SimBundles, Submitter } from './submitter.ts';
 
 export const STORAGE = 'storage';
 
@@ -30,7 +30,7 @@ export class Cluster {
   readonly taskManagers: readonly SimTaskManager[];
   readonly submitter: Submitter;
   readonly #bundles = new SimBundles();
-  spec: JobSpec | null = null;
+  submitted = false;
   /** Sees what job managers and task managers log. */
   onLog: ((node: SimNode, line: string) => void) | null = null;
 
@@ -77,13 +77,23 @@ export class Cluster {
     for (const node of this.nodes) world.schedule(delay(node.name, 500), () => node.start());
   }
 
-  submit(definition: JobDefinition, params: Readonly<Record<string, Json>> = {}): void {
-    this.submitter.submit(definition, this.#bundles, params).then(
-      (spec) => {
-        this.spec = spec;
-        this.world.trace('client-1', 'submitted', { jobId: spec.jobId });
+  /** Throws DreyError JOB_GRAPH. */
+  prepare(definition: JobDefinition, params: Readonly<Record<string, Json>> = {}): PreparedJob {
+    return prepare(definition, params, this.#bundles);
+  }
+
+  submit(job: PreparedJob): void {
+    this.submitter.submit(job).then(
+      () => {
+        this.submitted = true;
+        this.world.trace('client-1', 'submitted', { jobId: job.spec.jobId });
       },
       (error: Error) => this.ensemble.judge.fail('Submit', `the job could not be submitted: ${error.message}`),
     );
+  }
+
+  /** As `drey job stop`. */
+  stopJob(jobId: string): void {
+    this.submitter.request(jobId, 'stop').catch((error: Error) => this.ensemble.judge.fail('Submit', `the job could not be asked to stop: ${error.message}`));
   }
 }

@@ -85,7 +85,7 @@ export class SimKafka {
     return offset;
   }
   changed({ waiting }: Partition): void {
-    for (const wake of [...waiting]) wake();
+    for (const wake of waiting) wake();
   }
   producerId(): bigint {
     return this.#nextProducerId++;

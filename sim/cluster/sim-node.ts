@@ -25,6 +25,7 @@ export abstract class SimNode {
   readonly at: NodeWorld;
   readonly #sessionTimeoutMs: number;
   #client: SimClient | null = null;
+  onStart: (() => void) | null = null;
   #port = 0;
 
   constructor(at: NodeWorld, machine: Machine, sessionTimeoutMs: number) {
@@ -36,8 +37,8 @@ export abstract class SimNode {
   get name(): string {
     return this.machine.name;
   }
-  get sessionId(): bigint | null {
-    return this.#client?.client.session.id ?? null;
+  get leaseRemainingMs(): number {
+    return this.#client?.client.leaseRemainingMs() ?? 0;
   }
 
   protected abstract begin(client: SimClient, ports: RuntimePorts, log: (line: string) => void): Promise<void>;
@@ -53,6 +54,7 @@ export abstract class SimNode {
     if (process.alive) return;
     const life = machine.begin();
     this.at.sockets.up(this.name);
+    this.onStart?.();
     world.trace(this.name, 'start');
     world.recorder?.end(world.nowMs, this.name, 'role');
     const ports: RuntimePorts = {

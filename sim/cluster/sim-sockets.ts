@@ -152,7 +152,7 @@ export class SocketNetwork {
       close: () => {
         if (!life.alive) return;
         this.#listening.delete(address);
-        for (const end of [...listening.ends]) end.terminate();
+        for (const end of listening.ends) end.terminate();
       },
     };
   }

@@ -21,6 +21,10 @@ export class SimTaskManager extends SimNode {
   get reports(): readonly TaskReport[] {
     return this.machine.process.alive ? this.#worker?.manager.reports ?? [] : [];
   }
+  /** Its coord session has not been lost, by its own clock. */
+  get leased(): boolean {
+    return this.machine.process.alive && this.leaseRemainingMs > 0;
+  }
   get id(): string | null {
     return this.machine.process.alive ? this.#worker?.id ?? null : null;
   }

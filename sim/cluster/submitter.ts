@@ -7,7 +7,8 @@ import type { JobDefinition } from '../../orchestrator/api/job.ts';
 import type { Json } from '../../orchestrator/api/source.ts';
 import { buildGraph, graphHash } from '../../orchestrator/graph/build-graph.ts';
 import { createJob, ensureLayout, requestOfJob } from '../../orchestrator/ha/job-store.ts';
-import type { JobRequest, JobSpec } from '../../orchestrator/jobmaster/records.ts';
+import type { JobRequest } from '../../orchestrator/jobmaster/records.ts';
+import type { PreparedJob } from '../../orchestrator/runtime/submit-job.ts';
 import { bundlePath } from '../../orchestrator/storage/paths.ts';
 import type { LoadBundle } from '../../orchestrator/task/build-program.ts';
 import type { Machine } from './machine.ts';
@@ -32,6 +33,14 @@ export class SimBundles {
   };
 }
 
+/** Throws DreyError JOB_GRAPH. */
+export function prepare(definition: JobDefinition, params: Readonly<Record<string, Json>>, bundles: SimBundles): PreparedJob {
+  const { hash, bytes } = bundles.add(definition);
+  const { graph } = buildGraph(definition, params);
+  const slug = definition.name.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-');
+  return { spec: { jobId: `${slug}-1`, name: definition.name, bundleHash: hash, storageUrl: STORAGE_URL, params, overrides: {}, graph, graphHash: graphHash(graph), submittedAtMs: 0 }, bundle: bytes };
+}
+
 export class Submitter {
   readonly #machine: Machine;
   readonly #client: Client;
@@ -44,15 +53,11 @@ export class Submitter {
     this.#client = simClient(life, { ...coord, protocol: 'zookeeper', sessionTimeoutMs: 4000 }).client;
   }
 
-  /** Resolves to the spec when the job is in coord. */
-  async submit(definition: JobDefinition, bundles: SimBundles, params: Readonly<Record<string, Json>> = {}): Promise<JobSpec> {
-    const { hash, bytes } = bundles.add(definition);
-    const { graph } = buildGraph(definition, params);
-    const jobId = `${definition.name.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')}-1`;
+  /** Resolves when the job is in coord. */
+  async submit({ spec, bundle }: PreparedJob): Promise<void> {
     const life = this.#machine.life;
     if (life === null) throw new TypeError('the submitter is alive');
-    await this.#storage.open(life).put(bundlePath(hash), bytes);
-    const spec: JobSpec = { jobId, name: definition.name, bundleHash: hash, storageUrl: STORAGE_URL, params, overrides: {}, graph, graphHash: graphHash(graph), submittedAtMs: life.wallMs() };
+    await this.#storage.open(life).put(bundlePath(spec.bundleHash), bundle);
     await this.#again(() => ensureLayout(this.#client));
     await this.#again(async () => {
       try {
@@ -61,7 +66,6 @@ export class Submitter {
         if (!isCoordError(error, 'NODEEXISTS')) throw error;
       }
     });
-    return spec;
   }
 
   request(jobId: string, request: JobRequest): Promise<void> {

@@ -41,8 +41,9 @@ export function transactionalSink(at: TransactionalWorld, options: Transactional
       const door = new Door(at, context);
       const prefix = transactionPrefix(context);
       for (const transactionalId of await door.ask(() => at.transactions.open(prefix), false)) {
-        // Prepared for a checkpoint that the restored one may name, in a transaction that it then commits.
-        if (Number(transactionalId.slice(prefix.length).split('/')[1]) <= context.restoredCheckpointId) continue;
+        const [attempt, checkpointId] = transactionalId.slice(prefix.length).split('/').map(Number) as [number, number];
+        // A newer attempt's are none of its business; and what the restored checkpoint may name is about to be committed.
+        if (attempt >= context.attempt || checkpointId <= context.restoredCheckpointId) continue;
         await door.ask(() => at.transactions.init(transactionalId, options.transactionTimeoutMs), true);
       }
     },

@@ -1,0 +1,131 @@
+/**
+ * Draws what happens to a cluster: faults by recipe, as sim/plan/faults.ts does for an ensemble. What a recipe draws comes from a stream forked by the
+ * number of its turn.
+ */
+import type { Prng } from '../../coord/base/prng.ts';
+import { draft, type DrawOptions } from '../plan/draft.ts';
+import { drawFaults, shuffled, type RecipeName } from '../plan/faults.ts';
+import type { ClusterPlan, FaultAction, FaultPlan, Moment, Plan, Target } from '../plan/plan.ts';
+import { simJobs } from './jobs.ts';
+
+interface Drawn {
+  readonly when?: Omit<Moment, 'atMs'>;
+  readonly action: FaultAction;
+}
+type Recipe = (prng: Prng, cluster: ClusterPlan, servers: number) => Drawn;
+
+const UNTIL_MS = 12_000;
+/** The ensemble is up and the job has begun. */
+const FROM_MS = 600;
+
+const MASTER_POINTS = ['epoch raised', 'record written', 'id reserved', 'pointer written', 'stored metadata', 'receive registered', 'receive ackCheckpoint', 'receive taskState', 'receive inputEnded'] as const;
+const WORKER_POINTS = ['receive hello', 'receive deploy', 'receive cancel', 'receive triggerCheckpoint', 'receive checkpointComplete', 'receive abortCheckpoint', 'receive addSplits', 'stored state', 'transaction committed'] as const;
+
+const ms = (value: number): number => Math.round(value * 10) / 10;
+const jobManager = (prng: Prng, { jobManagers }: ClusterPlan): Target => (prng.chance(0.6) ? 'master' : `jobmanager-${1 + prng.below(jobManagers)}`);
+const taskManager = (prng: Prng, { taskManagers }: ClusterPlan): Target => `taskmanager-${1 + prng.below(taskManagers)}`;
+const node = (prng: Prng, cluster: ClusterPlan): Target => (prng.chance(0.3) ? jobManager(prng, cluster) : taskManager(prng, cluster));
+const downMs = (prng: Prng): number => ms(prng.pick([100, 1000, 5000]) * (0.2 + prng.float()));
+const forMs = (prng: Prng): number => ms(prng.pick([100, 1000, 3000, 8000]) * (0.3 + prng.float()));
+const crash = (on: Target, prng: Prng): FaultAction => ({ kind: 'crash', on, keeps: prng.chance(0.6) ? 'page-cache' : 'durable', downMs: downMs(prng) });
+/** Half of them within the event itself. */
+const at = (prng: Prng, points: readonly string[]): Omit<Moment, 'atMs'> => ({ event: { who: 'any', name: prng.pick(points), nth: prng.pick([1, 1, 2, 3, 8]) }, ...(prng.chance(0.5) ? {} : { plusMs: ms(prng.float() * prng.pick([2, 20, 300])) }) });
+const server = (prng: Prng, servers: number): Target => `server-${1 + prng.below(servers)}`;
+
+const recipes = {
+  'crash-worker': (prng, cluster) => ({ action: crash(taskManager(prng, cluster), prng) }),
+  'crash-worker-at-point': (prng) => ({ when: at(prng, WORKER_POINTS), action: crash(prng.chance(0.7) ? 'it' : 'worker', prng) }),
+  /** Long enough for its lease, or not. */
+  'pause-worker': (prng, cluster) => ({ action: { kind: 'pause', on: taskManager(prng, cluster), forMs: forMs(prng) } }),
+  'pause-worker-at-point': (prng) => ({ when: at(prng, WORKER_POINTS), action: { kind: 'pause', on: 'it', forMs: forMs(prng) } }),
+  'restart-worker': (prng, cluster) => ({ action: { kind: 'restart', on: taskManager(prng, cluster), downMs: downMs(prng) } }),
+  'all-workers': (prng, cluster) => ({ action: { kind: 'power-failure', on: Array.from({ length: cluster.taskManagers }, (_, i) => `taskmanager-${i + 1}`), downMs: downMs(prng), staggerMs: ms(prng.float() * 200) } }),
+  'cut-worker-from-masters': (prng, cluster) => ({ action: { kind: 'partition', groups: [[taskManager(prng, cluster)], Array.from({ length: cluster.jobManagers }, (_, i) => `jobmanager-${i + 1}`)], ways: prng.pick(['both', 'out', 'in']), forMs: forMs(prng) } }),
+  'cut-worker-from-coord': (prng, cluster, servers) => ({ action: { kind: 'partition', groups: [[taskManager(prng, cluster)], Array.from({ length: servers }, (_, i) => `server-${i + 1}`)], ways: prng.pick(['both', 'out', 'in']), forMs: forMs(prng) } }),
+  'cut-workers-apart': (prng, cluster) => ({ action: { kind: 'partition', groups: [[taskManager(prng, cluster)], [taskManager(prng, cluster)]], ways: prng.pick(['both', 'out']), forMs: forMs(prng) } }),
+  'isolate-worker': (prng, cluster) => ({ action: { kind: 'partition', groups: [[taskManager(prng, cluster)]], ways: prng.pick(['both', 'out', 'in']), forMs: forMs(prng) } }),
+  'break-connections': (prng, cluster) => ({ action: { kind: 'break', from: node(prng, cluster), to: taskManager(prng, cluster), ...(prng.chance(0.5) ? {} : { lateMs: 0 }) } }),
+  'slow-worker': (prng, cluster) => ({ action: { kind: 'slow-network', on: node(prng, cluster), extraMs: prng.pick([5, 50, 500]), forMs: forMs(prng) } }),
+  'clog-worker': (prng, cluster) => ({ action: { kind: 'clog', from: jobManager(prng, cluster), to: taskManager(prng, cluster), forMs: forMs(prng) } }),
+
+  'crash-master': (prng, cluster) => ({ action: crash(jobManager(prng, cluster), prng) }),
+  'crash-master-at-point': (prng) => ({ when: at(prng, MASTER_POINTS), action: crash('master', prng) }),
+  'pause-master': (prng, cluster) => ({ action: { kind: 'pause', on: jobManager(prng, cluster), forMs: forMs(prng) } }),
+  'pause-master-at-point': (prng) => ({ when: at(prng, MASTER_POINTS), action: { kind: 'pause', on: 'master', forMs: forMs(prng) } }),
+  'restart-master': (prng, cluster) => ({ action: { kind: 'restart', on: jobManager(prng, cluster), downMs: downMs(prng) } }),
+  'cut-master-from-coord': (prng, cluster, servers) => ({ action: { kind: 'partition', groups: [[jobManager(prng, cluster)], Array.from({ length: servers }, (_, i) => `server-${i + 1}`)], ways: prng.pick(['both', 'out', 'in']), forMs: forMs(prng) } }),
+  'cut-master-from-server': (prng, cluster, servers) => ({ action: { kind: 'partition', groups: [[jobManager(prng, cluster)], [server(prng, servers)]], ways: 'both', forMs: forMs(prng) } }),
+  'isolate-master': (prng, cluster) => ({ action: { kind: 'partition', groups: [[jobManager(prng, cluster)]], ways: prng.pick(['both', 'out', 'in']), forMs: forMs(prng) } }),
+
+  'kafka-outage': (prng) => ({ action: { kind: 'kafka-outage', forMs: forMs(prng) } }),
+  'kafka-leader-move': (prng) => ({ action: { kind: 'kafka-leader-move', partition: prng.below(8), forMs: ms(prng.float() * 1500) } }),
+  'kafka-lost-ack': (prng) => ({ when: prng.chance(0.5) ? {} : at(prng, ['pointer written', 'receive checkpointComplete', 'receive triggerCheckpoint']), action: { kind: 'kafka-lost-ack', times: prng.pick([1, 2, 5]) } }),
+  'cut-worker-from-kafka': (prng, cluster) => ({ action: { kind: 'partition', groups: [[taskManager(prng, cluster)], ['kafka']], ways: 'both', forMs: forMs(prng) } }),
+  'poison-record': (prng) => ({ action: { kind: 'poison-record', partition: prng.below(8) } }),
+  'more-partitions': (prng) => ({ action: { kind: 'more-partitions', partitions: prng.pick([1, 2]) } }),
+
+  'storage-error': (prng, cluster) => ({ action: { kind: 'storage-error', on: prng.chance(0.5) ? 'any' : node(prng, cluster), what: prng.pick(['put', 'put', 'get', 'list', 'delete']), times: prng.pick([1, 2, 5]) } }),
+  'storage-error-at-point': (prng) => ({ when: at(prng, ['receive ackCheckpoint', 'receive triggerCheckpoint', 'id reserved', 'epoch raised', 'receive deploy']), action: { kind: 'storage-error', on: 'any', what: prng.pick(['put', 'put', 'get']), times: prng.pick([1, 2, 5]) } }),
+  'slow-storage': (prng) => ({ action: { kind: 'slow-storage', extraMs: prng.pick([10, 200, 2000]), forMs: forMs(prng) } }),
+} satisfies Record<string, Recipe>;
+
+export type ClusterRecipe = keyof typeof recipes;
+export const CLUSTER_RECIPES = Object.keys(recipes) as readonly ClusterRecipe[];
+
+/** Those of the ensemble that do not damage disks: what is tested here stands on it. */
+const ENSEMBLE: readonly RecipeName[] = ['crash-leader', 'crash-any', 'restart', 'cut-leader', 'pause', 'power-failure', 'kill', 'slow-server'];
+
+export interface ClusterMix {
+  readonly recipes: readonly ClusterRecipe[];
+  readonly ensemble: readonly RecipeName[];
+}
+
+export function drawCluster(scenario: string, prng: Prng, options: DrawOptions, mix: (prng: Prng) => ClusterMix): Plan {
+  const base = draft(scenario, prng, options, { clients: 0, burst: 1, thinkMs: 1 });
+  const cluster = drawClusterPlan(prng.fork('cluster'));
+  const { recipes: names, ensemble } = mix(prng.fork('mix'));
+  const faults = drawClusterFaults(prng.fork('cluster-faults'), names, cluster, options.servers);
+  const below = ensemble.length === 0 ? [] : drawFaults(prng.fork('faults'), ensemble, options.servers, FROM_MS, UNTIL_MS, { soonMs: 1500, apartMs: [1500, 5000], onElection: 0 });
+  return { ...base, cluster, faults: [...faults, ...below], untilMs: UNTIL_MS };
+}
+
+function drawClusterPlan(prng: Prng): ClusterPlan {
+  const taskManagers = prng.between(2, 4);
+  const slots = prng.between(1, 3);
+  return {
+    jobManagers: prng.between(2, 3), taskManagers, slots,
+    job: prng.pick(Object.keys(simJobs)),
+    partitions: prng.between(1, 6),
+    records: prng.pick([40, 150, 400]),
+    checkpointIntervalMs: prng.pick([100, 300, 1000]),
+    parallelism: prng.between(1, Math.min(4, taskManagers * slots)),
+    jobManagerSessionMs: prng.pick([1000, 2000]),
+    taskManagerSessionMs: prng.pick([1000, 2000, 4000]),
+    feedMs: UNTIL_MS - 1000,
+  };
+}
+
+function drawClusterFaults(prng: Prng, names: readonly ClusterRecipe[], cluster: ClusterPlan, servers: number): FaultPlan[] {
+  const faults: FaultPlan[] = [];
+  const times = prng.fork('times');
+  const which = prng.fork('which');
+  let turn = 0;
+  for (let atMs = FROM_MS + times.float() * 1500; atMs <= UNTIL_MS; ) {
+    const recipe: Recipe = recipes[which.pick(names)];
+    const { when, action } = recipe(prng.fork(`turn-${++turn}`), cluster, servers);
+    faults.push({ id: `c${turn}`, when: { atMs: ms(atMs), ...when }, action });
+    atMs += times.chance(0.4) ? times.float() * 500 : 400 + times.float() * 2500;
+  }
+  return faults;
+}
+
+const worker = CLUSTER_RECIPES.filter((name) => name.includes('worker') || name === 'break-connections');
+const master = CLUSTER_RECIPES.filter((name) => name.includes('master'));
+const kafka = CLUSTER_RECIPES.filter((name) => name.includes('kafka') || name === 'poison-record' || name === 'more-partitions');
+
+export const clusterMixes = {
+  'worker-loss': (prng) => ({ recipes: prng.chance(0.5) ? worker : shuffled(worker, prng).slice(0, 4), ensemble: [] }),
+  'master-loss': (prng) => ({ recipes: [...(prng.chance(0.5) ? master : shuffled(master, prng).slice(0, 4)), ...(prng.chance(0.5) ? shuffled(worker, prng).slice(0, 2) : [])], ensemble: [] }),
+  'kafka-outage': (prng) => ({ recipes: [...kafka, ...(prng.chance(0.5) ? shuffled(worker, prng).slice(0, 2) : [])], ensemble: [] }),
+  orchestrator: (prng) => ({ recipes: shuffled(CLUSTER_RECIPES, prng).slice(0, prng.between(3, CLUSTER_RECIPES.length)), ensemble: prng.chance(0.6) ? shuffled(ENSEMBLE, prng).slice(0, prng.between(1, 4)) : [] }),
+} satisfies Record<string, (prng: Prng) => ClusterMix>;

@@ -1,0 +1,45 @@
+/**
+ * The job's state machine takes legal steps only (O5).
+ *
+ *   JobStatus    the status in coord moves along the arrows below, and from a terminal one nowhere
+ *   JobAttempt   attempts only grow
+ */
+import type { Fail } from '../fail.ts';
+
+/** Staying is always legal. */
+const next: Readonly<Record<string, readonly string[]>> = {
+  CREATED: ['RUNNING', 'RESTARTING', 'STOPPING', 'CANCELING', 'FAILING'],
+  RUNNING: ['RESTARTING', 'STOPPING', 'CANCELING', 'FAILING', 'FINISHED'],
+  RESTARTING: ['RUNNING', 'STOPPING', 'CANCELING', 'FAILING', 'FINISHED'],
+  STOPPING: ['FINISHED', 'CANCELING', 'FAILING'],
+  CANCELING: ['CANCELED'],
+  FAILING: ['FAILED'],
+  CANCELED: [],
+  FINISHED: [],
+  FAILED: [],
+};
+
+export class JobStatusJudge {
+  readonly #fail: Fail;
+  #status = 'CREATED';
+  #attempt = 0;
+  /** Times that the job was seen to restart. */
+  restarts = 0;
+
+  constructor(fail: Fail) {
+    this.#fail = fail;
+  }
+
+  get status(): string {
+    return this.#status;
+  }
+
+  wrote(record: { readonly status: string; readonly attempt: number; readonly regions: readonly number[] }): void {
+    const { status, attempt, regions } = record;
+    if (status !== this.#status && next[this.#status]?.includes(status) !== true) this.#fail('JobStatus', `the job goes from ${this.#status} to ${status}`);
+    if (attempt < this.#attempt || regions.some((each) => each > attempt)) this.#fail('JobAttempt', `attempt ${attempt} with regions at ${regions.join(', ')} after attempt ${this.#attempt}`);
+    if (status === 'RESTARTING' && this.#status !== 'RESTARTING') this.restarts += 1;
+    this.#status = status;
+    this.#attempt = attempt;
+  }
+}
