@@ -10,6 +10,8 @@ export interface RunOptions {
   readonly onTrace?: (entry: TraceEntry) => void;
   /** Keeps what `sim open` draws. */
   readonly recorder?: Recorder;
+  /** Nobody asks what comes later, virtual ms: a run of which phase 1 gets this far is ok. */
+  readonly stopAtMs?: number;
 }
 
 export interface RunResult {

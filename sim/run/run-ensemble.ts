@@ -34,6 +34,7 @@ export function runEnsemblePlan(plan: Plan, options: RunOptions = {}): RunResult
 
 class EnsembleRun {
   readonly #plan: Plan;
+  readonly #stopAtMs: number;
   readonly #world: World;
   readonly #judge: Judge;
   readonly #network: Network;
@@ -47,6 +48,7 @@ class EnsembleRun {
 
   constructor(plan: Plan, options: RunOptions) {
     this.#plan = plan;
+    this.#stopAtMs = options.stopAtMs ?? Infinity;
     const { knobs } = plan;
     const world = (this.#world = new World(`${plan.scenario}/${plan.seed}`, plan.calm));
     world.onTrace = options.onTrace ?? null;
@@ -101,8 +103,9 @@ class EnsembleRun {
     for (const fault of plan.faults) this.#plant(fault);
     this.#clients.start();
     this.#watch();
-    world.run(untilMs, broken);
+    world.run(Math.min(untilMs, this.#stopAtMs), broken);
     if (broken()) return 'safety';
+    if (this.#stopAtMs <= untilMs) return 'ok';
 
     this.#scheduler.stop();
     this.#network.healAll();

@@ -6,7 +6,7 @@ export interface PageMeta {
   readonly seed: string;
   readonly servers: number;
   readonly mutant?: string;
-  readonly outcome: 'ok' | 'safety' | 'liveness' | 'crash' | 'gave-up';
+  readonly outcome: 'ok' | 'safety' | 'liveness' | 'crash' | 'nondeterminism' | 'gave-up';
   /** Shown in the order given: 'virtual time' → '8.4 s', 'trace' → 'a1b2c3d4', … */
   readonly facts: readonly { readonly label: string; readonly value: string }[];
   /** Lines to copy: 'replay', 'shrink', … */

@@ -21,7 +21,7 @@ function hash(text: string): string {
   return `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
 }
 
-const OUTCOMES: Readonly<Record<PageMeta['outcome'], string>> = { ok: 'passes', safety: 'unsafe', liveness: 'stuck', crash: 'crash', 'gave-up': 'undecided' };
+const OUTCOMES: Readonly<Record<PageMeta['outcome'], string>> = { ok: 'passes', safety: 'unsafe', liveness: 'stuck', crash: 'crash', nondeterminism: 'not deterministic', 'gave-up': 'undecided' };
 
 function verdict({ outcome }: PageMeta, { violation }: Recorded): string {
   if (outcome === 'ok') return 'Nothing is violated.';
