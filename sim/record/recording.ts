@@ -180,7 +180,10 @@ export class Recording implements Recorder {
 
   /** Too late to be kept? Whatever is not moves the end of the recording. */
   #late(atMs: number): boolean {
-    if (atMs > this.#untilMs) return true;
+    if (atMs > this.#untilMs) {
+      this.#endAt = micros(this.#untilMs);
+      return true;
+    }
     this.#endAt = Math.max(this.#endAt, micros(atMs));
     return false;
   }

@@ -83,7 +83,7 @@ function step(): void {
 }
 
 /** A span in which about so many messages end at `at`, which lies at three quarters of it. */
-function spanBefore(at: number, messages = 70): Span {
+function spanBefore(at: number, messages = 40): Span {
   const sent = run.run.messages.sentAt;
   let seen = 0;
   let from = at - 2000;
@@ -93,7 +93,7 @@ function spanBefore(at: number, messages = 70): Span {
     seen++;
     from = begin;
   }
-  const length = Math.max(8000, Math.min(250_000, at - from));
+  const length = Math.max(8000, Math.min(120_000, at - from));
   return { from: at - length * 0.85, to: at + length * 0.15 };
 }
 
@@ -533,4 +533,4 @@ if (!fromAddress()) {
 }
 changed();
 /** For tests and for the curious: what is on the screen where. */
-Object.assign(window, { drey: { ui, panes, models, parts } });
+Object.assign(window, { drey: { ui, panes, models, parts, theme: () => theme } });

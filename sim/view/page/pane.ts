@@ -23,6 +23,9 @@ interface Box {
 }
 
 const GRAB_PX = 6;
+/** What is narrower than this is drawn once per so many pixels. */
+const COLUMN_PX = 2;
+const LABEL_CELL_PX = 4;
 const EPOCH_HUES = 6;
 
 export class Pane {
@@ -37,6 +40,7 @@ export class Pane {
   /** What the last drawing put where, for the pointer. */
   #segments: Segment[] = [];
   #boxes: Box[] = [];
+  readonly #widths = new Map<string, number>();
   /** Where labels are already. */
   #labels: { readonly x0: number; readonly x1: number; readonly y0: number; readonly y1: number }[] = [];
   /** Of the last drawing: decides how strong the lines are. */
@@ -87,6 +91,7 @@ export class Pane {
     this.#drawMessages(ui, theme, x, standsOut);
     this.#drawBands(ui, theme, x);
     this.#drawOperations(ui, theme, x, standsOut);
+    this.#drawEnd(theme, x);
     this.#drawEvents(ui, theme, x, standsOut);
     if (this.#lines <= 120) this.#labelMessages(theme, standsOut);
     this.#drawMatches(ui, theme, x);
@@ -124,14 +129,17 @@ export class Pane {
       if (row.kind === 'nemesis' || row.folded) continue;
       pen.fillRect(0, row.y, this.width, 1);
     }
-    // After the end there is nothing.
-    const end = x(this.model.endAt);
-    if (end < this.width) {
-      pen.globalAlpha = 0.6;
-      pen.fillStyle = theme['bg'] as string;
-      pen.fillRect(end, 0, this.width - end, Math.max(this.layout.height, this.height));
-      pen.globalAlpha = 1;
-    }
+  }
+
+  /** After the end of the recording there is nothing. */
+  #drawEnd(theme: Theme, x: (at: number) => number): void {
+    const end = Math.max(0, x(this.model.endAt) + 1);
+    if (end >= this.width) return;
+    const pen = this.#pen;
+    pen.globalAlpha = 0.72;
+    pen.fillStyle = theme['bg'] as string;
+    pen.fillRect(end, 0, this.width - end, Math.max(this.layout.height, this.height));
+    pen.globalAlpha = 1;
   }
 
   #drawFaults(theme: Theme, x: (at: number) => number): void {
@@ -207,7 +215,7 @@ export class Pane {
       if (!isLost && x1 - x0 < 2 && standsOut === null) {
         // Where many lie within a pixel one is drawn.
         const key = (a * lanes.length + b) * FAMILIES.length + kind;
-        const column = Math.round(x0 / 1.5);
+        const column = Math.round(x0 / COLUMN_PX);
         if (columns[key] === column) continue;
         columns[key] = column;
       }
@@ -225,7 +233,7 @@ export class Pane {
       const colour = theme[`m-${FAMILIES[kind] as string}`] as string;
       const weight = FAMILIES[kind] === 'heartbeat' ? 0.6 : 1;
       this.#strokeMessages(segments, colour, strength * weight, standsOut);
-      if (total < 1500 || standsOut !== null) this.#arrowHeads(segments, colour, Math.min(1, strength * 1.3) * weight, standsOut);
+      if (total < 900 || standsOut !== null) this.#arrowHeads(segments, colour, Math.min(1, strength * 1.3) * weight, standsOut);
     }
     this.#drawLost(lost, theme, standsOut);
   }
@@ -235,9 +243,15 @@ export class Pane {
     pen.strokeStyle = colour;
     for (const out of standsOut === null ? [true] : [false, true]) {
       pen.globalAlpha = standsOut === null ? alpha : out ? 1 : 0.12;
+      pen.fillStyle = colour;
       pen.beginPath();
       for (const { no, x0, y0, x1, y1 } of segments) {
         if (standsOut !== null && standsOut.has(`message${no}`) !== out) continue;
+        if (x1 - x0 < 1) {
+          // An upright line: a rectangle, which costs a fraction.
+          pen.fillRect(Math.round(x0), Math.min(y0, y1), 1, Math.abs(y1 - y0));
+          continue;
+        }
         pen.moveTo(x0, y0);
         pen.lineTo(x1, y1);
       }
@@ -267,20 +281,26 @@ export class Pane {
   #drawLost(segments: readonly Segment[], theme: Theme, standsOut: ReadonlySet<string> | null): void {
     const pen = this.#pen;
     const { messages } = this.model.run;
+    const crosses = new Set<number>();
+    const strength = Math.max(0.16, Math.min(0.85, 60 / Math.max(1, segments.length)));
     for (const segment of segments) {
       const { no, x0, y0 } = segment;
       const x1 = segment.x1;
       const y1 = y0 + (segment.y1 - y0) * 0.72;
       const isLost = messages.lost[no] === 1;
-      pen.globalAlpha = standsOut === null || standsOut.has(`message${no}`) ? (this.#lines > 1500 ? 0.45 : 0.85) : 0.12;
+      pen.globalAlpha = standsOut === null || standsOut.has(`message${no}`) ? strength : 0.1;
       pen.strokeStyle = isLost ? (theme['red'] as string) : (theme[`m-${FAMILIES[this.model.family[no] as number] as string}`] as string);
-      pen.setLineDash([4, 3]);
+      pen.setLineDash(segments.length > 300 ? [] : [4, 3]);
       pen.lineWidth = 1;
       pen.beginPath();
       pen.moveTo(x0, y0);
       pen.lineTo(x1, y1);
       pen.stroke();
       pen.setLineDash([]);
+      const place = Math.round(x1 / 3) * 4096 + Math.round(y1);
+      if (crosses.has(place)) continue;
+      crosses.add(place);
+      pen.globalAlpha = Math.max(pen.globalAlpha, standsOut === null ? 0.7 : 0);
       pen.lineWidth = 1.5;
       pen.beginPath();
       if (isLost) {
@@ -416,6 +436,7 @@ export class Pane {
   #drawOperations(ui: UiState, theme: Theme, x: (at: number) => number, standsOut: ReadonlySet<string> | null): void {
     const pen = this.#pen;
     const { operations } = this.model.run;
+    const columns = new Map<number, number>();
     const showsReads = !ui.hidden.has('reads');
     const showsWrites = !ui.hidden.has('writes');
     for (let no = 0; no < operations.callAt.length; no++) {
@@ -441,12 +462,23 @@ export class Pane {
         // Its outcome is unknown: it has a beginning and no end.
         const fade = pen.createLinearGradient(x0, 0, x0 + 26, 0);
         fade.addColorStop(0, theme['trouble'] as string);
-        fade.addColorStop(1, 'transparent');
+        fade.addColorStop(1, `${theme['trouble'] as string}00`);
         pen.fillStyle = fade;
+        pen.globalAlpha *= 0.8;
         pen.fillRect(x0, y, 26, height);
         this.#boxes.push({ item: { type: 'operation', no }, x0, x1: x0 + 26, y0: y, y1: y + height });
       } else {
         const x1 = Math.max(x0 + 1.5, x(back));
+        this.#boxes.push({ item: { type: 'operation', no }, x0, x1, y0: y, y1: y + height });
+        if (x1 - x0 < 4) {
+          const key = lane * 16 + (this.model.row[no] as number) * 2 + (read ? 1 : 0);
+          const column = Math.round(x0 / COLUMN_PX);
+          if (columns.get(key) === column && standsOut === null) continue;
+          columns.set(key, column);
+          pen.fillStyle = colour;
+          pen.fillRect(x0, y, x1 - x0, height);
+          continue;
+        }
         pen.beginPath();
         pen.roundRect(x0, y, x1 - x0, height, Math.min(2.5, (x1 - x0) / 2));
         if (ok) {
@@ -482,7 +514,6 @@ export class Pane {
           pen.lineWidth = 1;
           pen.stroke();
         }
-        this.#boxes.push({ item: { type: 'operation', no }, x0, x1, y0: y, y1: y + height });
       }
     }
     pen.globalAlpha = 1;
@@ -504,9 +535,9 @@ export class Pane {
       const px = x(at);
       const item: Item = { type: 'event', no };
       const key = `${row.id} ${kind}`;
-      const column = Math.round(px);
+      const column = Math.round(px / COLUMN_PX);
       const out = standsOut?.has(`event${no}`);
-      if (out !== true && kind === 'log' && columns.get(key) === column) continue;
+      if (out !== true && columns.get(key) === column && kind !== 'life' && kind !== 'trouble') continue;
       columns.set(key, column);
       pen.globalAlpha = out === false ? 0.15 : 1;
       const name = this.model.text(events.name[no] as number);
@@ -515,7 +546,8 @@ export class Pane {
       pen.strokeStyle = colour;
       if (row.kind === 'nemesis') {
         // The fault itself is drawn; what else is said up there (heal, phases) is a tick.
-        pen.fillRect(px, row.top, 1, row.height - 1);
+        pen.fillStyle = theme['ink-3'] as string;
+        pen.fillRect(px, row.top + row.height - 6, 1, 5);
       } else {
         pen.beginPath();
         if (name === 'crash') {
@@ -530,8 +562,9 @@ export class Pane {
           pen.lineTo(px + 4.5, row.y + 3.5);
           pen.lineTo(px - 4.5, row.y + 3.5);
           pen.fill();
-        } else {
-          pen.arc(px, row.y, kind === 'log' ? 2 : 3.2, 0, 2 * Math.PI);
+        } else if (kind === 'log') pen.fillRect(px - 1.5, row.y - 1.5, 3, 3);
+        else {
+          pen.arc(px, row.y, 3.2, 0, 2 * Math.PI);
           if (kind === 'life') {
             pen.fillStyle = theme['surface'] as string;
             pen.lineWidth = 1.5;
@@ -547,31 +580,47 @@ export class Pane {
       }
     }
     pen.globalAlpha = 1;
-    this.#drawLabels(labels);
+    this.#drawLabels(labels, theme['surface'] as string);
   }
 
   /** Weighty ones first, then as many as have room. */
-  #drawLabels(labels: readonly { weight: number; x: number; row: Row; text: string; colour: string }[]): void {
+  #drawLabels(labels: readonly { weight: number; x: number; row: Row; text: string; colour: string }[], background: string): void {
     const pen = this.#pen;
     pen.font = `400 10px ${FONT}`;
     pen.textBaseline = 'middle';
-    const taken = new Map<string, [number, number][]>();
-    const tried = labels.length > 3000 ? labels.filter(({ weight }) => weight > 1) : labels;
+    /** By lane, for each few pixels whether they are taken. */
+    const taken = new Map<string, Uint8Array>();
     for (const weight of [4, 3, 2, 1]) {
-      for (const label of tried) {
+      for (const label of labels) {
         if (label.weight !== weight) continue;
-        const width = pen.measureText(label.text).width;
-        const from = label.x - 2;
-        const to = label.x + width + 5;
-        let spans = taken.get(label.row.id);
-        if (spans === undefined) taken.set(label.row.id, (spans = []));
-        if (spans.some(([a, b]) => a < to && from < b)) continue;
-        spans.push([from, to]);
-        this.#labels.push({ x0: label.x - 5, x1: to, y0: label.row.y - 5, y1: label.row.y + 17 });
+        // Beneath the point, or where the lane is low, beside it.
+        const isBeside = label.row.height < 48;
+        const from = Math.max(0, label.x + (isBeside ? 6 : -2));
+        let cells = taken.get(label.row.id);
+        if (cells === undefined) taken.set(label.row.id, (cells = new Uint8Array(Math.ceil(this.width / LABEL_CELL_PX) + 1)));
+        const first = Math.floor(from / LABEL_CELL_PX);
+        if (cells[first] === 1) continue;
+        const width = this.#widthOf(label.text);
+        const to = from + width + 5;
+        const last = Math.min(cells.length - 1, Math.floor(to / LABEL_CELL_PX));
+        if (cells.subarray(first, last + 1).includes(1)) continue;
+        cells.fill(1, first, last + 1);
+        this.#labels.push({ x0: from - 3, x1: to, y0: label.row.y - 5, y1: label.row.y + 17 });
+        if (isBeside) {
+          pen.fillStyle = background;
+          pen.fillRect(from, label.row.y - 5, width + 3, 10);
+        }
         pen.fillStyle = label.colour;
-        pen.fillText(label.text, label.x - 1, label.row.y + 11);
+        pen.fillText(label.text, from + 1, label.row.y + (isBeside ? 0 : 11));
       }
     }
+  }
+
+  /** Of a text of labels, at their size. */
+  #widthOf(text: string): number {
+    let width = this.#widths.get(text);
+    if (width === undefined) this.#widths.set(text, (width = this.#pen.measureText(text).width));
+    return width;
   }
 
   #drawMatches(ui: UiState, theme: Theme, x: (at: number) => number): void {

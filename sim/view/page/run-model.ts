@@ -65,6 +65,8 @@ export class RunModel {
   readonly endAt: number;
   #texts: Map<ItemType, string[]> | null = null;
   #byZxid: Map<string, Item[]> | null = null;
+  /** By the text of the fields. */
+  readonly #zxids = new Map<number, string | null>();
 
   constructor(run: Recorded) {
     this.run = run;
@@ -243,8 +245,13 @@ export class RunModel {
       return zxid > 0 ? `0x${zxid.toString(16)}` : null;
     }
     if (item.type !== 'event' && item.type !== 'message') return null;
-    const zxid = this.contents(item)['zxid'];
-    return typeof zxid === 'string' && zxid !== '0x0' ? zxid : null;
+    const fields = (item.type === 'event' ? this.run.events.fields[item.no] : this.run.messages.fields[item.no]) as number;
+    let zxid = this.#zxids.get(fields);
+    if (zxid === undefined) {
+      const named = this.fields(fields)['zxid'];
+      this.#zxids.set(fields, (zxid = typeof named === 'string' && named !== '0x0' ? named : null));
+    }
+    return zxid;
   }
 
   /** All that names this zxid: its life. */
