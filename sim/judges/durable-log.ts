@@ -112,14 +112,18 @@ export class DurableLog {
         const head = decodeHead(record);
         // What the head says lies before it may still be on its way to the disk.
         const { previous } = head;
-        if (this.#begun && previous !== null && isBefore({ segment: this.#segment, offset: this.#offset }, previous)) return false;
+        const isAhead = this.#begun && previous !== null && isBefore({ segment: this.#segment, offset: this.#offset }, previous);
+        // Or it was let go of, before anybody looked: the state holds it.
+        const isPurged = isAhead && !this.#numbers.some(({ number }) => number === previous.segment);
+        if (isAhead && !isPurged) return false;
         this.#raise(head.acceptedEpoch, head.currentEpoch);
         this.suspect = head.suspect;
         this.#generation = head.generation;
         if (!this.#begun || previous === null) {
           if (this.#begun) onRestart?.(this.#end, record.prevZxid);
           this.#restart(record.prevZxid);
-        } else this.#cut(record.lastZxid);
+        } else if (isPurged) this.#restart(record.prevZxid);
+        else this.#cut(record.lastZxid);
         return true;
       }
       case KIND_HARD_STATE: {
