@@ -8,15 +8,26 @@
  *
  * What is refused for the session's sake (moved, expired) changed nothing and says nothing about znodes; it is left out.
  */
+import type { Zxid } from '../../coord/base/zxid.ts';
 import { Code, codeName } from '../../coord/wire/codes.ts';
 import type { MultiResult, Result } from '../../coord/wire/types.ts';
 import type { Call } from '../workloads/call.ts';
 import { checkLinearizable, STEPS_MAX, type Operation } from './linearizability.ts';
 import { parentOf, znodeModel, type Mutation, type Outcome, type ZnodeOp } from './znode-model.ts';
 
+/** What was committed, for those who believe the servers: the search begins with it. */
+export interface Believed {
+  /** Of a write that was not answered, before another of its session, and of the end of a session; Infinity: it was not committed. */
+  lost(call: Call, before: number): number;
+  ended(sessionId: bigint): number;
+}
+const NOBODY: Believed = { lost: () => Infinity, ended: () => Infinity };
+
 interface Recorded {
   readonly call: Call;
   readonly returnMs: number;
+  /** As the reply says it; 0: there is none. */
+  readonly zxid: Zxid;
   /** null: nobody knows. */
   readonly outcome: Outcome | null;
 }
@@ -41,20 +52,20 @@ export class ClientHistory {
   /** A multi whose parts are not known: nothing can be said. */
   #blind = false;
 
-  answered(call: Call, nowMs: number, err: number, result: Result | null): void {
+  answered(call: Call, nowMs: number, zxid: Zxid, err: number, result: Result | null): void {
     if (call.kind === 'close') {
       if (err === 0) this.#end(call.sessionId, nowMs, false);
       return;
     }
     if (call.kind === 'multi' && call.ops === undefined) this.#blind = true;
     const outcome = outcomeOf(call, err, result);
-    if (outcome === null || !ABOUT_ZNODES.has(outcome.err)) return;
-    this.#recorded.push({ call, returnMs: nowMs, outcome });
+    if (!ABOUT_ZNODES.has(outcome.err)) return;
+    this.#recorded.push({ call, returnMs: nowMs, zxid, outcome });
   }
 
   unknown(call: Call): void {
     if (call.kind === 'multi' && call.ops === undefined) this.#blind = true;
-    if (isWrite(call)) this.#recorded.push({ call, returnMs: Infinity, outcome: null });
+    if (isWrite(call)) this.#recorded.push({ call, returnMs: Infinity, zxid: 0, outcome: null });
   }
 
   /** Its client was told that it is over. */
@@ -66,22 +77,27 @@ export class ClientHistory {
     if (!this.#ends.has(sessionId)) this.#ends.set(sessionId, { returnMs: nowMs, told });
   }
 
+  answeredZxids(): Set<Zxid> {
+    return new Set(this.#recorded.filter(({ call, outcome }) => outcome !== null && isWrite(call)).map(({ zxid }) => zxid));
+  }
+
   /** All calls must have been answered or given up. Steps are counted over all parts. */
-  check(stepsMax = STEPS_MAX): Finding {
+  check(believed: Believed = NOBODY, stepsMax = STEPS_MAX): Finding {
     let steps = 0;
     if (this.#blind) return { kind: 'gave-up', message: 'a multi of which nobody noted the parts', steps };
     const root = this.#recorded.some(({ call }) => (call.kind === 'children' && call.path === '/') || (call.kind === 'create-sequential' && parentOf(call.path) === '/'));
     const model = znodeModel(root);
     let operations = 0;
+    const began = this.#beginnings();
     for (const part of this.#parts(root)) {
-      const history = this.#operationsOf(part);
+      const history = this.#operationsOf(part, began, believed);
       operations += history.length;
       const verdict = checkLinearizable(model, history, stepsMax - steps);
       steps += verdict.steps;
       if (verdict.kind === 'unknown') return { kind: 'gave-up', message: `${history.length} operations on ${nameOf(history)}: no verdict within ${stepsMax} steps`, steps };
       if (verdict.kind === 'ok') continue;
       // Which of the two promises is broken? Writes and synced reads alone, first.
-      const strict = this.#operationsOf(part.filter(({ call }) => isWrite(call) || call.kind === 'sync-get'));
+      const strict = this.#operationsOf(part.filter(({ call }) => isWrite(call) || call.kind === 'sync-get'), began, believed);
       const again = checkLinearizable(model, strict, stepsMax);
       const illegal = again.kind === 'illegal' ? again : verdict;
       const { longest, stuck } = illegal;
@@ -134,13 +150,13 @@ export class ClientHistory {
     return parts.values();
   }
 
-  #operationsOf(part: readonly Recorded[]): Operation<ZnodeOp>[] {
-    const began = this.#beginnings();
+  #operationsOf(part: readonly Recorded[], began: ReadonlyMap<Recorded, number>, believed: Believed): Operation<ZnodeOp>[] {
     const operations: Operation<ZnodeOp>[] = [];
+    const lost: { call: Call; operation: Mutable }[] = [];
     /** By client and session: the newest operation, and those of unknown outcome that nothing has come after yet. */
-    const chains = new Map<string, { session: bigint; last: Operation<ZnodeOp> | null; lost: { operation: Mutable; index: number }[]; matters: boolean }>();
+    const chains = new Map<string, { session: bigint; last: Operation<ZnodeOp> | null; lost: Mutable[]; matters: boolean }>();
     for (const each of part) {
-      const { call, returnMs, outcome } = each;
+      const { call, returnMs, zxid, outcome } = each;
       const key = `${call.client}/${call.sessionId}`;
       let chain = chains.get(key);
       if (chain === undefined) {
@@ -151,18 +167,21 @@ export class ClientHistory {
       const isPlainRead = !isWrite(call) && call.kind !== 'sync-get';
       const operation: Mutable = {
         op: opOf(call, outcome), callAt: isPlainRead ? (began.get(each) ?? 0) : call.invokedMs, returnAt: returnMs, optional: outcome === null, after: chain.last, until: null,
+        hint: outcome === null ? Infinity : zxid,
       };
       operations.push(operation);
       if (operation.optional) {
-        chain.lost.push({ operation, index: operations.length - 1 });
+        chain.lost.push(operation);
+        lost.push({ call, operation });
         continue;
       }
       chain.last = operation;
       if (!isWrite(call)) continue;
       // Writes of a session take effect in the order in which it sent them: what was lost before this one is in time before it or never.
-      for (const { operation: lost } of chain.lost) lost.until = operation;
+      for (const before of chain.lost) before.until = operation;
       chain.lost.length = 0;
     }
+    for (const { call, operation } of lost) operation.hint = believed.lost(call, operation.until?.hint ?? Infinity);
     const ended = new Set<bigint>();
     for (const { session, last, matters } of chains.values()) {
       if (!matters || ended.has(session)) continue;
@@ -171,7 +190,8 @@ export class ClientHistory {
       const op: ZnodeOp = { kind: 'end-session', session, mutations: [], path: '', outcome: null };
       // Sessions that several clients share, and closes that overtook answers, may end before their last operation began: only a lower bound is sure.
       const callAt = last === null ? 0 : last.callAt;
-      operations.push(end === undefined ? { op, callAt, returnAt: Infinity, optional: true, after: last, until: null } : { op, callAt, returnAt: end.returnMs, optional: false, after: last, until: null });
+      const hint = believed.ended(session);
+      operations.push(end === undefined ? { op, callAt, returnAt: Infinity, optional: true, after: last, until: null, hint } : { op, callAt, returnAt: end.returnMs, optional: false, after: last, until: null, hint });
     }
     return operations;
   }
@@ -224,12 +244,12 @@ function keysOf(call: Call, root: boolean): string[] {
   return keys;
 }
 
-function outcomeOf(call: Call, err: number, result: Result | null): Outcome | null {
+function outcomeOf(call: Call, err: number, result: Result | null): Outcome {
   if (call.kind === 'multi') {
     const results: readonly MultiResult[] = result?.kind === 'multi' ? result.results : [];
     const failedAt = results.findIndex((each) => each.err !== 0 && each.err !== Code.RUNTIMEINCONSISTENCY);
     if (failedAt >= 0) return { err: (results[failedAt] as MultiResult).err, failedAt };
-    return err === 0 && results.length === 0 ? null : { err };
+    return { err };
   }
   if (err !== 0) return { err };
   switch (result?.kind) {

@@ -23,6 +23,7 @@ import type { Call } from '../workloads/call.ts';
 import type { EarlierLife } from '../world/earlier-life.ts';
 import type { SimServer } from '../world/sim-server.ts';
 import { Violation, type Related, type World } from '../world/world.ts';
+import { believedBy } from './believed.ts';
 import { ClientHistory } from './client-history.ts';
 import { CommittedLog } from './committed-log.ts';
 import { Durability } from './durability.ts';
@@ -44,6 +45,7 @@ export class Judge {
   readonly #replies: Replies;
   /** What clients did and saw, for the checker that knows no zxids. */
   readonly history = new ClientHistory();
+  readonly #txns: Zxid[] = [];
   readonly #counts = { unknown: 0, expired: 0, acks: 0, elections: 0 };
   #violation: Violation | null = null;
   #gaveUp: string | null = null;
@@ -140,6 +142,7 @@ export class Judge {
   }
 
   readonly #apply = (header: TxnHeader, txn: Txn): void => {
+    this.#txns.push(header.zxid);
     this.#txnRules.apply(header, txn);
     this.model.apply(header, txn);
     const { marks } = this.#world;
@@ -184,7 +187,7 @@ export class Judge {
   answered(call: Call, zxid: Zxid, err: number, result: Result | null): void {
     if (call.kind === 'create-sequential' && err === 0) this.#world.marks.hit('sequential');
     this.#replies.answered(call, zxid, err, result);
-    this.history.answered(call, this.#world.nowMs, err, result);
+    this.history.answered(call, this.#world.nowMs, zxid, err, result);
   }
 
   // ------------------------------------------------------------ the end
@@ -216,7 +219,7 @@ export class Judge {
 
   /** Needs no server: the clients alone say whether what they saw was linearizable. */
   checkHistory(stepsMax?: number): void {
-    const finding = this.history.check(stepsMax);
+    const finding = this.history.check(believedBy(this.model, this.#txns, this.history.answeredZxids()), stepsMax);
     if (finding.kind === 'gave-up') this.#gaveUp = finding.message;
     else if (finding.kind === 'illegal') this.fail(finding.invariant, finding.message, { paths: finding.paths, sessions: finding.sessions });
   }

@@ -61,13 +61,13 @@ export class TxnRules {
     }
   }
 
-  /** Clients number what they write: "client:number". */
+  /** Clients number what they write: "client:number", and perhaps more. */
   #compareOrder({ zxid, sessionId }: TxnHeader, data: Uint8Array | null): void {
     if (data === null) return;
     const colon = data.indexOf(0x3a);
-    if (colon < 1 || data.length > 24) return;
-    const text = Buffer.from(data.buffer, data.byteOffset, data.length).toString('latin1');
-    const number = Number(text.slice(colon + 1));
+    if (colon < 1 || colon > 8) return;
+    const text = Buffer.from(data.buffer, data.byteOffset, Math.min(data.length, 24)).toString('latin1');
+    const number = Number.parseInt(text.slice(colon + 1), 10);
     if (Number.isNaN(number)) return;
     const client = text.slice(0, colon);
     let written = this.#written.get(sessionId);

@@ -9,7 +9,7 @@ type At = readonly [callAt: number, returnAt: number];
 const NEVER: At[1] = Infinity;
 
 function operation<Op>(op: Op, [callAt, returnAt]: At, more: Partial<Operation<Op>> = {}): Operation<Op> {
-  return { op, callAt, returnAt, optional: returnAt === NEVER, after: null, until: null, ...more };
+  return { op, callAt, returnAt, optional: returnAt === NEVER, after: null, until: null, hint: Infinity, ...more };
 }
 const mutation = (kind: Mutation['kind'], path: string, value = '', more: Partial<Mutation> = {}): Mutation => ({ kind, path, value, version: -1, ephemeral: false, sequential: false, ...more });
 const write = (m: Mutation, outcome: Outcome | null, session = 1n): ZnodeOp => ({ kind: 'write', session, mutations: [m], path: '', outcome });
@@ -179,7 +179,7 @@ const registerOp: fc.Arbitrary<RegisterOp> = fc.oneof(
   fc.record({ type: fc.constant('read' as const), value }),
   fc.record({ type: fc.constant('cas' as const), from: value, to: value, ok: fc.boolean() }),
 );
-const drawn = fc.record({ op: registerOp, callAt: fc.integer({ min: 0, max: 12 }), takes: fc.integer({ min: 0, max: 6 }), lost: fc.integer({ min: 0, max: 5 }), link: fc.integer({ min: -6, max: 6 }) });
+const drawn = fc.record({ op: registerOp, callAt: fc.integer({ min: 0, max: 12 }), takes: fc.integer({ min: 0, max: 6 }), lost: fc.integer({ min: 0, max: 5 }), link: fc.integer({ min: -6, max: 6 }), hint: fc.integer({ min: 0, max: 10 }) });
 
 test('on small histories it says what trying every order says', (t) => {
   let legal = 0;
@@ -187,13 +187,13 @@ test('on small histories it says what trying every order says', (t) => {
   fc.assert(
     fc.property(fc.array(drawn, { maxLength: 7 }), (entries) => {
       const history: Operation<RegisterOp>[] = [];
-      for (const { op, callAt, takes, lost, link } of entries) {
+      for (const { op, callAt, takes, lost, link, hint } of entries) {
         const optional = lost === 0 && op.type !== 'read';
         const linked = history[Math.abs(link)];
         const mandatory = linked !== undefined && !linked.optional ? linked : null;
         history.push({
           op: optional && op.type === 'cas' ? { ...op, ok: null } : op, callAt, returnAt: optional ? (takes === 0 ? callAt + 3 : Infinity) : callAt + takes, optional,
-          after: link > 0 ? mandatory : null, until: optional && link < 0 ? mandatory : null,
+          after: link > 0 ? mandatory : null, until: optional && link < 0 ? mandatory : null, hint: hint > 8 ? Infinity : hint,
         });
       }
       const expected = tryEveryOrder(register, history);
@@ -224,7 +224,7 @@ test('what a real sequential object did is accepted, however the calls overlap; 
         const happened: RegisterOp = op.type === 'read' ? { type: 'read', value: state } : op.type === 'cas' ? { ...op, ok: op.from === state } : op;
         state = register.step(state, happened) as number;
         const optional = lost === 0 && op.type !== 'read';
-        return operation(optional && happened.type === 'cas' ? { ...happened, ok: null } : happened, [i - before, optional ? Infinity : i + behind]);
+        return operation(optional && happened.type === 'cas' ? { ...happened, ok: null } : happened, [i - before, optional ? Infinity : i + behind], { hint: i });
       });
       t.is(checkLinearizable(register, history).kind, 'ok');
       const changed = history.map((each, i): Operation<RegisterOp> => {
