@@ -46,7 +46,7 @@ export class Judge {
   /** What clients did and saw, for the checker that knows no zxids. */
   readonly history = new ClientHistory();
   readonly #txns: Zxid[] = [];
-  readonly #counts = { unknown: 0, expired: 0, acks: 0, elections: 0 };
+  readonly counts = { acked: 0, reads: 0, failed: 0, unknown: 0, expired: 0, acks: 0, elections: 0 };
   #violation: Violation | null = null;
   #gaveUp: string | null = null;
 
@@ -58,7 +58,7 @@ export class Judge {
     this.#durability = new Durability(this.#committed, fail);
     this.#leadership = new Leadership(this.#committed, this.#durability, fail);
     this.#txnRules = new TxnRules(fail);
-    this.#replies = new Replies(this.#committed, this.model, fail);
+    this.#replies = new Replies(this.#committed, this.model, this.counts, fail);
   }
 
   get violation(): Violation | null {
@@ -77,10 +77,6 @@ export class Judge {
   set newestAcked(zxid: Zxid) {
     this.#replies.newestAcked = zxid;
   }
-  get counts(): { readonly acked: number; readonly reads: number; readonly failed: number; readonly unknown: number; readonly expired: number; readonly acks: number; readonly elections: number } {
-    return { ...this.#replies.counts, ...this.#counts };
-  }
-
   fail(invariant: string, message: string, related: Related = {}): void {
     if (this.#violation !== null) return;
     this.#violation = new Violation(invariant, message, related);
@@ -122,7 +118,7 @@ export class Judge {
         this.#leadership.synchronizes(sid, fields['epoch'] as number, fields['initialZxid'] as Zxid);
         return;
       case 'Established':
-        this.#counts.elections++;
+        this.counts.elections++;
         this.#leadership.established(sid, fields['epoch'] as number, fields['lastZxid'] as Zxid);
         return;
       case 'Truncate':
@@ -167,7 +163,7 @@ export class Judge {
 
   /** Every message between servers, as it is sent. */
   onSend(fromSid: number, toSid: number, message: PeerMessage): void {
-    if (message.type === 'ACK' || message.type === 'ACKEPOCH') this.#counts.acks++;
+    if (message.type === 'ACK' || message.type === 'ACKEPOCH') this.counts.acks++;
     else if (message.type !== 'LEADERINFO') return;
     this.#durability.onSend(fromSid, toSid, message);
     this.#leadership.onSend(fromSid, toSid, message);
@@ -176,11 +172,11 @@ export class Judge {
   // ------------------------------------------------------------ clients
 
   unknown(call: Call): void {
-    this.#counts.unknown++;
+    this.counts.unknown++;
     this.history.unknown(call);
   }
   sessionExpired(_client: number, sessionId: bigint): void {
-    this.#counts.expired++;
+    this.counts.expired++;
     this.history.sessionEnded(sessionId, this.#world.nowMs);
   }
 

@@ -25,9 +25,10 @@ export class Replies {
   readonly #fail: Fail;
   /** The newest zxid of any write that was acked to anyone. */
   newestAcked: Zxid = 0;
-  readonly counts = { acked: 0, reads: 0, failed: 0, sequential: 0 };
+  readonly counts: { acked: number; reads: number; failed: number };
 
-  constructor(committed: CommittedLog, model: Model, fail: Fail) {
+  constructor(committed: CommittedLog, model: Model, counts: Replies['counts'], fail: Fail) {
+    this.counts = counts;
     this.#committed = committed;
     this.#model = model;
     this.#fail = fail;
@@ -57,7 +58,6 @@ export class Replies {
     const differs = this.#writeDiffers(call, zxid, txn, result);
     if (differs !== null) this.#complain('AckedWrites', call, zxid, `was told of ${formatZxid(zxid)}: ${differs}`);
     else if (call.kind === 'create-sequential' && txn.type === 'create') {
-      this.counts.sequential++;
       const number = Number(txn.path.slice(-10));
       if (number !== txn.parentCVersion - 1) this.#complain('SequenceNumbers', call, zxid, `was given ${txn.path}, its parent had had ${txn.parentCVersion - 1} creates`);
     }

@@ -112,7 +112,7 @@ class EnsembleRun {
     this.#arena.heal(this.#servers);
     if (plan.diskBudget === false) return this.#staysSafe();
     if (!this.#converges()) return this.#judge.violation?.invariant === 'Liveness' ? 'liveness' : 'safety';
-    return 'ok';
+    return this.#judge.gaveUp === null ? 'ok' : 'gave-up';
   }
 
   #liveEarlier(): void {
@@ -177,7 +177,7 @@ class EnsembleRun {
     }
     clients.stop();
     world.run(world.nowMs + 5000, () => broken() || (clients.idle && servers.every((server) => server.quorumPeer?.server?.tree.lastProcessedZxid === judge.committedZxid)));
-    if (!broken()) judge.converged(servers);
+    if (!broken()) judge.converged(servers, clients.idle);
     return !broken();
   }
 
