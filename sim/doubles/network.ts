@@ -8,6 +8,7 @@
 import type { Callback, ChannelKind, PeerTransport, PeerTransportHandler } from '../../coord/base/ports.ts';
 import { decodePeerFrame } from '../../coord/runtime/peer-frame.ts';
 import type { PeerMessage } from '../../coord/zab/messages.ts';
+import { recordSent } from '../record/record-sent.ts';
 import type { Process } from '../world/process.ts';
 import type { World } from '../world/world.ts';
 import { Route } from './route.ts';
@@ -33,7 +34,8 @@ interface End {
 }
 interface Flight {
   readonly frame: Uint8Array;
-  readonly sentMs: number;
+  /** Its number in the recording; -1: nobody records. */
+  readonly recorded: number;
 }
 
 export interface NetworkOptions {
@@ -215,10 +217,10 @@ export class Network {
     if (this.onSend !== null) this.onSend(from, to, this.#decode(frame));
     if (route.dropNext !== null && this.#decode(frame).type === route.dropNext) {
       route.dropNext = null;
-      this.#record(end, { frame, sentMs: this.#world.nowMs }, null);
+      this.#arrived(this.#flight(end, frame), true);
       this.#break(end);
     } else {
-      const flight = { frame: route.corruptNext ? route.corrupted(frame) : frame, sentMs: this.#world.nowMs };
+      const flight = this.#flight(end, route.corruptNext ? route.corrupted(frame) : frame);
       route.corruptNext = false;
       if (route.blocked || end.held.length > 0) end.held.push(flight);
       else this.#fly(end, flight, route.latencyMs());
@@ -240,11 +242,11 @@ export class Network {
     const { transport } = peer;
     if (typeof end.fate === 'number') return this.#arriveLate(end, flight, end.fate);
     if (end.fate === 'lost' || !peer.open) {
-      this.#record(end, flight, null);
+      this.#arrived(flight, true);
       if (peer.vanished && end.open && this.#running(transport.sid) !== null) this.#tell(end, peer.route);
       return;
     }
-    this.#record(end, flight, this.#world.nowMs);
+    this.#arrived(flight, false);
     transport.process.run(() => {
       if (peer.open) this.#receive(end, flight);
     });
@@ -254,7 +256,7 @@ export class Network {
   #arriveLate(end: End, flight: Flight, atMs: number): void {
     const { transport } = end.peer;
     this.#world.schedule(Math.max(0, atMs - this.#world.nowMs), () => {
-      this.#record(end, flight, transport.running ? this.#world.nowMs : null);
+      this.#arrived(flight, !transport.running);
       if (transport.running) transport.process.run(() => this.#receive(end, flight));
     });
   }
@@ -315,7 +317,7 @@ export class Network {
     end.open = false;
     end.transport.ends.delete(end.channel);
     this.#ends.delete(end.channel);
-    for (const flight of end.held.splice(0)) this.#record(end, flight, null);
+    for (const flight of end.held.splice(0)) this.#arrived(flight, true);
     if (end.kind === 'election') this.#redial(end.transport.sid, end.peer.transport.sid, REDIAL_MS);
   }
 
@@ -357,11 +359,12 @@ export class Network {
     }
   }
 
-  #record(end: End, { frame, sentMs }: Flight, arrivesMs: number | null): void {
-    const { recorder } = this.#world;
-    if (recorder === null) return;
-    const message = this.#decodeOrNull(frame);
-    recorder.message(end.transport.process.name, end.peer.transport.process.name, message?.type ?? 'corrupt', sentMs, arrivesMs, message === null ? {} : { ...message });
+  #flight(end: End, frame: Uint8Array): Flight {
+    const { recorder, nowMs } = this.#world;
+    return { frame, recorded: recorder === null ? -1 : recordSent(recorder, end.transport.process.name, end.peer.transport.process.name, this.#decodeOrNull(frame), frame.length, nowMs) };
+  }
+  #arrived({ recorded }: Flight, lost: boolean): void {
+    this.#world.recorder?.arrived(recorded, this.#world.nowMs, lost);
   }
 }
 

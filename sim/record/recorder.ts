@@ -3,12 +3,10 @@ export interface Recorder {
   lane(id: string, kind: LaneKind): void;
   /** An entry of the trace. */
   event(atMs: number, lane: string, name: string, fields: Readonly<Record<string, unknown>>): void;
-  /**
-   * Something is sent; the number names it for `arrived`. `arrivesMs` null: what becomes of it is not known yet, and if nobody says `arrived`
-   * it is shown as on the way when the recording ends. `fields`: what hovering shows.
-   */
-  message(from: string, to: string, type: string, sentMs: number, arrivesMs: number | null, fields: Readonly<Record<string, unknown>>): number;
-  /** What became of a message, and when. */
+  /** `arrivesMs` null: it is lost. `fields`: what hovering shows. */
+  message(from: string, to: string, type: string, sentMs: number, arrivesMs: number | null, fields: Readonly<Record<string, unknown>>): void;
+  /** For who wants it drawn before its fate is known: the number names it for `arrived`. If nobody says that, it is on its way when the recording ends. */
+  sent(from: string, to: string, type: string, sentMs: number, fields: Readonly<Record<string, unknown>>): number;
   arrived(message: number, atMs: number, lost: boolean): void;
   /** Something that lasts: 'role' (down, looking, following, leading), 'epoch', 'disk' (write in flight, stalled, failing, full), 'session', 'task', 'checkpoint'. A second begin of a band ends the first. */
   begin(atMs: number, lane: string, band: string, label: string): void;

@@ -91,18 +91,22 @@ export class Recording implements Recorder {
     if (typeof epoch === 'number' && epoch > 0) this.begin(atMs, lane, 'epoch', String(epoch));
   }
 
-  message(from: string, to: string, type: string, sentMs: number, arrivesMs: number | null, fields: Fields): number {
+  message(from: string, to: string, type: string, sentMs: number, arrivesMs: number | null, fields: Fields): void {
+    const number = this.sent(from, to, type, sentMs, fields);
+    this.arrived(number, arrivesMs ?? sentMs, arrivesMs === null);
+  }
+
+  sent(from: string, to: string, type: string, sentMs: number, fields: Fields): number {
     if (this.#late(sentMs)) return -1;
-    const message: Message = {
-      from: this.#laneNo(from), to: this.#laneNo(to), type: this.#text(type), sentAt: micros(sentMs), endAt: arrivesMs === null ? -1 : micros(arrivesMs), lost: 0, fields: this.#fields(fields),
-    };
+    const message: Message = { from: this.#laneNo(from), to: this.#laneNo(to), type: this.#text(type), sentAt: micros(sentMs), endAt: -1, lost: 0, fields: this.#fields(fields) };
     // Even numbers are messages, odd ones heartbeats.
     return HEARTBEATS.has(type) ? this.#heartbeats.push(message) * 2 + 1 : this.#messages.push(message) * 2;
   }
 
   arrived(number: number, atMs: number, lost: boolean): void {
+    if (number < 0) return;
     const message = number % 2 === 0 ? this.#messages.at(number / 2) : this.#heartbeats.at((number - 1) / 2);
-    if (number < 0 || message === undefined) return;
+    if (message === undefined || atMs > this.#untilMs) return;
     message.endAt = micros(atMs);
     message.lost = lost ? 1 : 0;
   }

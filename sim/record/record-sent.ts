@@ -1,36 +1,13 @@
-/** Turns what the world has at hand (lines of the trace, frames) into what a recorder takes. Called only while a run is recorded. */
-import { decodePeerMessage } from '../../coord/wire/peer-codec.ts';
+/** What a recorder is told of a message between servers: what fits a panel, without the data. Called only while a run is recorded. */
 import { formatZxid, type Zxid } from '../../coord/base/zxid.ts';
 import type { PeerMessage } from '../../coord/zab/messages.ts';
 import type { Recorder } from './recorder.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** A line of the trace: `Name {"field":…}`, or words. */
-export function recordTrace(recorder: Recorder, atMs: number, who: string, what: string): void {
-  const brace = what.indexOf(' {');
-  if (brace > 0) {
-    try {
-      return recorder.event(atMs, who, what.slice(0, brace), JSON.parse(what.slice(brace + 1)) as Fields);
-    } catch {
-      // words that happen to hold a brace
-    }
-  }
-  recorder.event(atMs, who, what, {});
-}
-
-/** A frame between servers as it is sent; the number is for `arrived`. */
-export function recordFrame(recorder: Recorder, from: number, to: number, frame: Uint8Array, sentMs: number): number {
-  let type = 'malformed';
-  let fields: Fields = { bytes: frame.length };
-  try {
-    const message = decodePeerMessage(frame);
-    type = message.type;
-    fields = shortFields(message, frame.length);
-  } catch {
-    // a flipped bit: that it cannot be read is what there is to say
-  }
-  return recorder.message(`server-${from}`, `server-${to}`, type, sentMs, null, fields);
+/** A message between servers as it is sent; null: its frame was corrupted. The number is for `arrived`. */
+export function recordSent(recorder: Recorder, from: string, to: string, message: PeerMessage | null, bytes: number, sentMs: number): number {
+  return recorder.sent(from, to, message?.type ?? 'corrupt', sentMs, message === null ? { bytes } : shortFields(message, bytes));
 }
 
 function shortFields(m: PeerMessage, bytes: number): Fields {
