@@ -29,6 +29,11 @@ export class Fifo<T> {
     return item;
   }
 
+  some(test: (item: T) => boolean): boolean {
+    for (let i = this.#head; i < this.#items.length; i++) if (test(this.#items[i] as T)) return true;
+    return false;
+  }
+
   takeAll(): T[] {
     const items = this.#items.slice(this.#head) as T[];
     this.#items = [];

@@ -26,8 +26,8 @@ const createFlags: Record<CreateMode, number> = {
 const eventTypes = new Map<number, WatchEventType>(
   (['NodeCreated', 'NodeDeleted', 'NodeDataChanged', 'NodeChildrenChanged'] as const).map((name) => [EventType[name], name]),
 );
-/** addWatch's modes, and the watcher types that removeWatches takes for them (ZooKeeper >= 3.9). */
-const watchModes: Record<AddWatchMode, { mode: number; watcherType: number }> = { persistent: { mode: 0, watcherType: 4 }, 'persistent-recursive': { mode: 1, watcherType: 5 } };
+/** addWatch's modes. */
+const watchModes: Record<AddWatchMode, number> = { persistent: 0, 'persistent-recursive': 1 };
 
 export class Client implements CoordClient, SessionHandler {
   readonly #session: ClientSession;
@@ -213,7 +213,7 @@ export class Client implements CoordClient, SessionHandler {
 
   addWatch(path: string, mode: AddWatchMode, watcher: Watcher): Promise<WatchHandle> {
     const request = this.#request(OpCode.addWatch, path);
-    request.flags = watchModes[mode].mode;
+    request.flags = watchModes[mode];
     // Each registration is a watcher of its own, so that removing one leaves the others.
     const own: Watcher = (event) => {
       if (!removed) watcher(event);
@@ -222,11 +222,7 @@ export class Client implements CoordClient, SessionHandler {
     const remove = (): Promise<void> => {
       if (removed) return Promise.resolve();
       removed = true;
-      if (!this.#session.watches.remove(mode, request.path, own) || this.state !== 'connected') return Promise.resolve();
-      const drop = this.#request(OpCode.removeWatches, path);
-      drop.flags = watchModes[mode].watcherType;
-      // It failed: then the connection, and its watches with it, is gone, or the server is older than this type of removal.
-      return new Promise((resolve) => this.#session.request(drop, () => resolve()));
+      return new Promise((resolve) => this.#session.removeWatch(mode, request.path, own, () => resolve()));
     };
     return this.#issue(request, path, () => ({ remove }), { kind: mode, watcher: own });
   }

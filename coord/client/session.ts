@@ -20,7 +20,7 @@ import type { Clock, Entropy, Timers, Trace } from '../base/ports.ts';
 import { formatZxid, type Zxid } from '../base/zxid.ts';
 import { Code, codeName, OpCode, Xid } from '../wire/codes.ts';
 import { ClientRequest, type Result } from '../wire/types.ts';
-import type { ConnectionState, StateSignal, Watcher } from './api.ts';
+import type { AddWatchMode, ConnectionState, StateSignal, Watcher } from './api.ts';
 import type { CoordErrorCode } from './errors.ts';
 import { DeadlineTimer } from './deadline-timer.ts';
 import { Fifo } from '../base/fifo.ts';
@@ -194,6 +194,29 @@ export class ClientSession implements ClientTransportHandler, ServerMessages {
     } else {
       this.#queue.push(entry);
     }
+  }
+
+  /**
+   * Takes a persistent watcher away. `done` when the server has dropped the watch, if nobody else wants it and there is a connection; its
+   * error, if any, says that the connection is gone, or that the server is older than this type of removal.
+   */
+  removeWatch(mode: AddWatchMode, path: string, watcher: Watcher, done: Done): void {
+    const wasLast = this.watches.remove(mode, path, watcher);
+    // The server keeps one watch for all: an addWatch that is on its way would lose it to our removal.
+    if (!wasLast || this.#state !== 'connected' || this.#isAdding(mode, path)) {
+      this.#ports.timers.endOfTurn(() => done(null, null, 0));
+      return;
+    }
+    const request = new ClientRequest();
+    request.op = OpCode.removeWatches;
+    request.path = path;
+    request.flags = WATCHER_TYPES[mode];
+    this.request(request, done);
+  }
+
+  #isAdding(mode: AddWatchMode, path: string): boolean {
+    const adds = ({ watch, request }: Entry): boolean => watch !== null && watch.kind === mode && request.path === path;
+    return this.#pending.some(adds) || this.#queue.some(adds);
   }
 
   addAuth(scheme: string, data: Uint8Array, done: Done): void {
@@ -594,5 +617,8 @@ export class ClientSession implements ClientTransportHandler, ServerMessages {
 class ProtocolError extends Error {
   override name = 'ProtocolError';
 }
+
+/** What removeWatches calls them (ZooKeeper >= 3.9). */
+const WATCHER_TYPES: Record<AddWatchMode, number> = { persistent: 4, 'persistent-recursive': 5 };
 
 function ignore(): void {}

@@ -42,6 +42,8 @@ export interface Client {
   readonly sessionId: bigint;
   readonly password: Uint8Array;
   readonly idle: boolean;
+  /** For people: which answer, of whom. */
+  readonly waitsFor: string;
   /** Operations drawn so far, left out ones included. */
   readonly drawn: number;
   start(): void;

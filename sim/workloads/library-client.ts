@@ -79,6 +79,8 @@ export class LibraryClient implements Client, CodecWatcher {
   /** What the new connection must ask for; null: it has been asked. */
   #again: { data: string[]; exist: string[]; child: string[]; persistent: string[]; recursive: string[] } | null = null;
   #askedAgain = 0;
+  /** removeWatches that were sent. */
+  #removals = 0;
   #lastZxid: Zxid = 0;
   #counter = 0;
   #drawn = 0;
@@ -119,6 +121,10 @@ export class LibraryClient implements Client, CodecWatcher {
   }
   get idle(): boolean {
     return this.#open.size === 0 && this.#prescribed.length === 0;
+  }
+  get waitsFor(): string {
+    const [head] = this.#open.values();
+    return head === undefined ? 'nothing' : `the answer to ${head.call === null ? 'a request' : `${head.call.kind} ${head.call.path}`}, its session is ${this.#state}`;
   }
   leaseRemainingMs(): number {
     return this.#session?.leaseRemainingMs() ?? 0;
@@ -172,6 +178,7 @@ export class LibraryClient implements Client, CodecWatcher {
     this.#session = session;
     this.#sessionId = session.sessionId;
     this.#state = 'none';
+    this.#lastZxid = 0;
     this.#users = USERS.filter(() => this.#prng.chance(0.4));
     session.start(this.#users.map(({ auth }) => ({ scheme: 'digest', data: auth })));
   }
@@ -230,13 +237,9 @@ export class LibraryClient implements Client, CodecWatcher {
 
   // ------------------------------------------------------------ the codec's watcher
 
-  connecting({ sessionId, lastZxidSeen }: ConnectRequest): void {
+  connecting({ lastZxidSeen }: ConnectRequest): void {
     this.#ids = [{ scheme: 'ip', id: `10.0.0.${this.id}` }];
     if (lastZxidSeen < this.#lastZxid) this.#fail(`connects with ${formatZxid(lastZxidSeen)}, and has seen ${formatZxid(this.#lastZxid)}`);
-    const kept = sessionId === 0n ? null : this.#watches.again(lastZxidSeen);
-    const modes = (mode: PersistentWatch['mode']): string[] => [...new Set([...this.#persistent.all].filter((watch) => watch.mode === mode).map(({ path }) => path))];
-    this.#again = { data: [...(kept?.dataWatches ?? [])], exist: [...(kept?.existWatches ?? [])], child: [...(kept?.childWatches ?? [])], persistent: modes('persistent'), recursive: modes('persistent-recursive') };
-    this.#askedAgain = 0;
   }
 
   connected({ timeoutMs, sessionId }: { readonly timeoutMs: number; readonly sessionId: bigint }): void {
@@ -244,7 +247,11 @@ export class LibraryClient implements Client, CodecWatcher {
     const { world } = this.#around;
     if (this.#sessionId !== 0n) world.marks.hit('revalidated');
     else world.recorder?.begin(world.nowMs, this.name, 'session', `0x${sessionId.toString(16)}`);
+    const kept = sessionId === this.#sessionId ? this.#watches.again(this.#lastZxid) : null;
     this.#sessionId = sessionId;
+    const modes = (mode: PersistentWatch['mode']): string[] => [...new Set([...this.#persistent.all].filter((watch) => watch.mode === mode).map(({ path }) => path))];
+    this.#again = { data: [...(kept?.dataWatches ?? [])], exist: [...(kept?.existWatches ?? [])], child: [...(kept?.childWatches ?? [])], persistent: modes('persistent'), recursive: modes('persistent-recursive') };
+    this.#askedAgain = 0;
   }
 
   sending(r: ClientRequest, length: number): void {
@@ -261,6 +268,11 @@ export class LibraryClient implements Client, CodecWatcher {
     this.#checkAskedAgain();
     if (r.op === OpCode.closeSession) {
       this.#closing = this.#call('close', '');
+      return;
+    }
+    // Of the session itself.
+    if (r.op === OpCode.removeWatches) {
+      this.#removals++;
       return;
     }
     const op = this.#open.get(r);
@@ -297,7 +309,7 @@ export class LibraryClient implements Client, CodecWatcher {
     if (again === null) return;
     this.#again = null;
     const left = Object.values(again).flat();
-    if (left.length > 0) this.#fail(`does not ask again for ${left.length} watches: ${left.slice(0, 3).join(' ')}`);
+    if (left.length > 0) this.#fail(`does not ask again for ${left.length} watches: ${Object.entries(again).filter(([, paths]) => paths.length > 0).map(([kind]) => kind).join(" ")} ${left.slice(0, 3).join(' ')}`);
   }
 
   replied(xid: number, zxid: Zxid, err: number): void {
@@ -582,9 +594,8 @@ export class LibraryClient implements Client, CodecWatcher {
     const watcher: Watcher = (event) => {
       if (watch !== null) this.#persistent.called(watch, event.type as never, event.path, event.zxid);
     };
-    const isMine = this.#sessionId;
     this.#submit(r, null, { kind: mode, watcher }, (error, _result, zxid) => {
-      if (error !== null || isMine !== this.#sessionId) return;
+      if (error !== null) return;
       watch = this.#persistent.add(mode, path, zxid);
       this.#handles.push({ watch, watcher });
       this.#around.world.marks.hit('persistent watch');
@@ -598,10 +609,11 @@ export class LibraryClient implements Client, CodecWatcher {
     this.#handles = this.#handles.filter((each) => each !== handle);
     const { watch } = handle;
     this.#persistent.remove(watch);
-    if (!session.watches.remove(watch.mode, watch.path, handle.watcher) || session.state !== 'connected') return;
-    const r = request(OpCode.removeWatches, watch.path);
-    r.flags = watch.mode === 'persistent' ? 4 : 5;
-    this.#submit(r, null, null, (error) => {
+    this.#persistent.leaves(watch);
+    const before = this.#removals;
+    session.removeWatch(watch.mode, watch.path, handle.watcher, (error) => {
+      // Not asked for: another addWatch is on its way, and the server goes on.
+      if (this.#removals > before) this.#persistent.left(watch);
       if (error === 'NOWATCHER') this.#fail(`removed its watch of ${watch.path}, and the server did not know it`);
     });
   }

@@ -21,6 +21,8 @@ export class PersistentWatches {
   readonly #who: string;
   readonly #judge: Judge;
   readonly #watches = new Set<PersistentWatch>();
+  /** Given up by the client; the server may not know it yet. */
+  readonly #leaving = new Set<PersistentWatch>();
   /** The connection has been lost, and the watches are not set again yet. */
   #away = false;
   /** Of the current connection. READ is checked when an event is delivered. */
@@ -47,13 +49,22 @@ export class PersistentWatches {
   remove(watch: PersistentWatch): void {
     this.#watches.delete(watch);
   }
+  /** The server is told to drop it; until left() it may still tell of changes. */
+  leaves(watch: PersistentWatch): void {
+    this.#leaving.add(watch);
+  }
+  left(watch: PersistentWatch): void {
+    this.#leaving.delete(watch);
+  }
   clear(): void {
+    this.#leaving.clear();
     this.#watches.clear();
     this.#away = false;
   }
 
   concerns(type: number, path: string): boolean {
     for (const watch of this.#watches) if (matches(watch, type, path)) return true;
+    for (const watch of this.#leaving) if (matches(watch, type, path)) return true;
     return false;
   }
 
@@ -91,6 +102,7 @@ export class PersistentWatches {
   }
 
   lost(): void {
+    this.#leaving.clear();
     this.#away = true;
   }
   /** The reply to setWatches, or the first of a connection that needed none. */

@@ -104,6 +104,11 @@ export class RawClient implements Client {
     return (this.#connection?.inFlight.length ?? 0) === 0 && this.#prescribed.length === 0;
   }
 
+  get waitsFor(): string {
+    const head = this.#connection?.inFlight[0];
+    return head === undefined ? 'nothing' : `the answer of ${this.#connection?.server.process.name} to ${head.call === null ? 'a request' : `${head.call.kind} ${head.call.path}`} (xid ${head.xid})`;
+  }
+
   start(): void {
     this.#around.world.recorder?.lane(this.#process.name, 'client');
     if (this.#plan.draws) this.#process.schedule(this.#prng.float() * 20, () => this.#connect());

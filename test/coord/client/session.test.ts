@@ -1,5 +1,7 @@
 import test from 'ava';
 import { OpCode, EventType } from '../../../coord/wire/codes.ts';
+import type { Result } from '../../../coord/wire/types.ts';
+import type { Watcher } from '../../../coord/client/api.ts';
 import { Script } from './scripted.ts';
 
 const stat = { czxid: 1, mzxid: 1, ctime: 0, mtime: 0, version: 0, cversion: 0, aversion: 0, ephemeralOwner: 0n, dataLength: 0, numChildren: 0, pzxid: 1 };
@@ -443,4 +445,41 @@ test('a read-only server is left, when nothing is asked of it, for one with a qu
   }
   t.is(s.session.state, 'connected');
   t.is(s.attempts.length, 3);
+});
+
+const added: Result = { kind: 'error', err: 0 };
+
+test('a persistent watch is not removed from the server while another one of the kind is on its way there', (t) => {
+  const s = new Script();
+  s.establish();
+  const seen: string[] = [];
+  const one: Watcher = () => seen.push('one');
+  s.watch('/p', OpCode.addWatch, { kind: 'persistent', watcher: one });
+  s.received();
+  s.reply(1, 10, 0, added);
+  s.watch('/p', OpCode.addWatch, { kind: 'persistent', watcher: () => seen.push('two') });
+  let removed = 0;
+  s.session.removeWatch('persistent', '/p', one, () => removed++);
+  s.time.endTurn();
+  t.is(removed, 1);
+  t.deepEqual(s.received().map(({ op }) => op), [OpCode.addWatch]);
+  s.reply(2, 10, 0, added);
+  s.event(EventType.NodeDataChanged, '/p', 11);
+  t.deepEqual(seen, ['two']);
+});
+
+test('the last persistent watch of its kind is removed from the server', (t) => {
+  const s = new Script();
+  s.establish();
+  const watcher: Watcher = () => {};
+  s.watch('/p', OpCode.addWatch, { kind: 'persistent-recursive', watcher });
+  s.received();
+  s.reply(1, 10, 0, added);
+  let removed = 0;
+  s.session.removeWatch('persistent-recursive', '/p', watcher, () => removed++);
+  s.time.endTurn();
+  t.deepEqual(s.received().map(({ op, flags }) => [op, flags]), [[OpCode.removeWatches, 5]]);
+  t.is(removed, 0);
+  s.reply(2, 10);
+  t.is(removed, 1);
 });
