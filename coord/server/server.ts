@@ -480,7 +480,8 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
     const ids: bigint[] = [];
     for (const connection of this.#touched) {
       connection.touched = false;
-      if (connection.state === 'open') ids.push(connection.sessionId);
+      // Also if it is closed meanwhile: its client has been answered, and counts its lease from there.
+      ids.push(connection.sessionId);
     }
     this.#touched.length = 0;
     if (this.#leader !== null) for (const id of ids) this.#leader.touch(id, this.#nowMs);

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { makeZxid } from '../../../coord/base/zxid.ts';
-import { Kind, readRequestFrame, readRevalidateFrame, revalidatedFrame, syncFrame } from '../../../coord/server/forwarding.ts';
+import { Kind, readRequestFrame, readRevalidateFrame, readTouchFrame, revalidatedFrame, syncFrame } from '../../../coord/server/forwarding.ts';
 import { Server } from '../../../coord/server/server.ts';
 import { DataTree } from '../../../coord/tree/data-tree.ts';
 import { TxnGroupEncoder } from '../../../coord/tree/txn-codec.ts';
@@ -225,4 +225,24 @@ test('a face that was stopped because the whole server is behind is resumed, tho
   t.deepEqual(other.take(), ['resume']);
   t.true(client.take().includes('resume'));
   t.true(server.writable(idle));
+});
+
+test('the leader hears of a session whose connection ended right after its ping was answered', (t) => {
+  const { server, peer, client, handle, sessionId } = connected();
+  // The first is told at once, the next ones every half tick.
+  server.request(handle, request(OpCode.ping, -2));
+  server.drain();
+  peer.sent();
+  server.time(100, 0);
+  server.request(handle, request(OpCode.ping, -2));
+  server.drain();
+  t.is(client.take().length, 2);
+  server.disconnected(handle);
+  const deadlineMs = server.drain().deadlineMs;
+  t.deepEqual(peer.sent(), []);
+  server.time(deadlineMs, 0);
+  server.drain();
+  const touched: bigint[] = [];
+  for (const frame of peer.sent()) readTouchFrame(Buffer.from(frame as Uint8Array), (id) => touched.push(id));
+  t.deepEqual(touched, [sessionId]);
 });
