@@ -49,6 +49,8 @@ export class CrashableJournalFiles implements JournalFiles {
   #failReads = 0;
   #extraMs = 0;
   #capacityBytes = Infinity;
+  /** Told when writes begin to be in flight, and when all are answered. */
+  onBusy: ((busy: boolean) => void) | null = null;
   /** Counters for tests and for the simulator's probes. */
   readonly counts = { writes: 0, bytes: 0, creates: 0, removes: 0, failed: 0, torn: 0 };
 
@@ -231,10 +233,12 @@ export class CrashableJournalFiles implements JournalFiles {
     assert(file !== undefined, `write to the removed file ${name}`);
     assert(position >= 0 && position + bytes.length <= file.length, `write beyond the end of ${name}: ${position} + ${bytes.length} > ${file.length}`);
     this.#writes.add(write);
+    if (this.#writes.size === 1) this.onBusy?.(true);
     this.counts.writes++;
     this.counts.bytes += bytes.length;
     this.#later(this.#latency(), () => {
       this.#writes.delete(write);
+      if (this.#writes.size === 0) this.onBusy?.(false);
       let error: Error | null = null;
       if (this.#failWrites > 0) {
         this.#failWrites--;

@@ -8,7 +8,7 @@ export interface Recorder {
   /** For who wants it drawn before its fate is known: the number names it for `arrived`. If nobody says that, it is on its way when the recording ends. */
   sent(from: string, to: string, type: string, sentMs: number, fields: Readonly<Record<string, unknown>>): number;
   arrived(message: number, atMs: number, lost: boolean): void;
-  /** Something that lasts: 'role' (down, looking, following, leading), 'epoch', 'disk' (write in flight, stalled, failing, full), 'session', 'task', 'checkpoint'. A second begin of a band ends the first. */
+  /** Something that lasts: 'role' (down, looking, following, leading), 'epoch', 'disk' (write: some are in flight), 'disk fault' (slow, stalled, full), 'session', 'task', 'checkpoint'. A second begin of a band ends the first. */
   begin(atMs: number, lane: string, band: string, label: string): void;
   end(atMs: number, lane: string, band: string): void;
   fault(id: string, kind: string, lanes: readonly string[], fromMs: number, toMs: number, label: string): void;

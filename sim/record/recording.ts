@@ -22,6 +22,9 @@ interface Event { at: number; lane: number; name: Text; fields: Text }
 interface Operation { lane: number; kind: Text; path: Text; callAt: number; returnAt: number; outcome: Text; zxid: number }
 
 const KEEP = 20_000;
+/** Of a text and of a list in the fields of an item. */
+const TEXT_CHARS = 300;
+const LIST_ITEMS = 12;
 const HEARTBEATS = new Set(['HEARTBEAT', 'PING', 'PONG']);
 /** Names of those who trace without a lane of their own. */
 const NO_LANE = new Set(['knobs', 'judge', 'world', 'plan']);
@@ -208,9 +211,22 @@ export class Recording implements Recorder {
 
   /** Zxids that come as numbers are written as ZooKeeper writes them. */
   #fields(fields: Fields): Text {
-    return this.#text(JSON.stringify(fields, (key, value: unknown) =>
-      typeof value === 'bigint' ? `0x${value.toString(16)}` : typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 && (/zxid$/i.test(key) || key === 'applied') ? formatZxid(value) : value) ?? '{}');
+    return this.#text(JSON.stringify(fields, shown));
   }
+}
+
+/** As it is shown: zxids in hexadecimal, bytes by their number, long texts and lists by their beginning. */
+function shown(key: string, value: unknown): unknown {
+  if (typeof value === 'bigint') return `0x${value.toString(16)}`;
+  if (typeof value === 'number') return Number.isSafeInteger(value) && value >= 0 && (/zxid$/i.test(key) || key === 'applied') ? formatZxid(value) : value;
+  if (typeof value === 'string') return value.length > TEXT_CHARS ? `${value.slice(0, TEXT_CHARS)}… (${value.length} characters)` : value;
+  if (value instanceof Uint8Array) return `${value.length} bytes`;
+  if (value instanceof Map) return shown(key, [...value]);
+  if (typeof value !== 'object' || value === null) return value;
+  // A Buffer has become this before it comes here.
+  const { type, data } = value as { type?: unknown; data?: unknown };
+  if (type === 'Buffer' && Array.isArray(data)) return `${data.length} bytes`;
+  return Array.isArray(value) && value.length > LIST_ITEMS ? [...(value as unknown[]).slice(0, LIST_ITEMS), `… (${value.length})`] : value;
 }
 
 function leftOut<T>(what: LeftOut['what'], list: Newest<T>, at: (item: T) => number): LeftOut[] {

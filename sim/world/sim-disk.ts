@@ -37,7 +37,15 @@ export class SimDisk {
     // Disks are prepared before there is a process.
     const answer = (fn: () => void): void => (this.owner.alive ? this.owner.run(fn) : fn());
     const options = { schedule, answer, writeMs: this.#writeMs };
-    return [new CrashableJournalFiles({ ...options, prng: this.#world.streams(`${name}/journal`) }), new CrashableKvStores({ ...options, prng: this.#world.streams(`${name}/state`) })];
+    const files = new CrashableJournalFiles({ ...options, prng: this.#world.streams(`${name}/journal`) });
+    if (this.#world.recorder !== null) files.onBusy = (busy) => this.#band('disk', busy ? 'write' : null);
+    return [files, new CrashableKvStores({ ...options, prng: this.#world.streams(`${name}/state`) })];
+  }
+  /** For the recording of a run. */
+  #band(band: 'disk' | 'disk fault', label: string | null): void {
+    const { recorder, nowMs } = this.#world;
+    if (label === null) recorder?.end(nowMs, this.owner.name, band);
+    else recorder?.begin(nowMs, this.owner.name, band, label);
   }
 
   /** An empty one takes its place. */
@@ -46,20 +54,24 @@ export class SimDisk {
   }
 
   slow(extraMs: number): void {
+    this.#band('disk fault', extraMs > 0 ? 'slow' : null);
     this.files.slow(extraMs);
     this.kvs.store('state').slow(extraMs);
   }
   setCapacity(bytes: number): void {
+    this.#band('disk fault', bytes === Infinity ? null : 'full');
     this.files.setCapacity(bytes);
     this.kvs.store('state').setCapacity(bytes === Infinity ? Infinity : 0);
   }
   /** Nothing is answered any more; all of it, in order, when it goes on. */
   stall(): void {
+    this.#band('disk fault', 'stalled');
     this.#stalled ??= [];
   }
   goOn(): void {
     const stalled = this.#stalled ?? [];
     this.#stalled = null;
+    this.#band('disk fault', null);
     for (const fn of stalled) this.#world.schedule(0, fn);
   }
   heal(): void {

@@ -372,7 +372,8 @@ export class Pane {
           this.#boxes.push({ item, x0, x1, y0: y, y1: y + 4 });
           break;
         }
-        case 'disk': {
+        case 'disk':
+        case 'disk fault': {
           if (ui.hidden.has('disk')) break;
           const isWrite = label === 'write';
           const y = row.top + row.height - (row.height < 48 ? 6 : 7);
