@@ -140,6 +140,8 @@ export interface PeerCore {
   step(event: PeerEvent, nowMs: number): void;
   drain(): PeerDrain;
   readonly state: ServerState;
+  /** For people: what has to happen before this server can go on. */
+  readonly waitsFor: string;
   /** Last zxid in the journal (proposed or logged), whether committed or not. */
   readonly lastZxid: Zxid;
   readonly committedZxid: Zxid;

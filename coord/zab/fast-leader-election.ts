@@ -14,7 +14,7 @@
  * peer agrees too, otherwise after electionGraceMs. Live = its election channel is up and it was heard within detectMs.
  * Leaves to others: heartbeats and channels (peer.ts), everything that must be durable (leader.ts, learner.ts).
  */
-import { EPOCH_MAX } from '../base/zxid.ts';
+import { EPOCH_MAX, formatZxid } from '../base/zxid.ts';
 import type { ServerState, NotificationMessage, Vote } from './messages.ts';
 import { NO_VOTE } from './messages.ts';
 import type { PeerContext } from './peer-context.ts';
@@ -122,6 +122,13 @@ export class FastLeaderElection {
       this.#propose();
     }
     this.#check();
+  }
+
+  /** For people. */
+  get waitsFor(): string {
+    const { vote } = this;
+    const votes = [...this.#received].map(([sid, notice]) => `${sid} for ${notice.vote.sid}`).join(', ');
+    return `votes of round ${this.round}, ${vote.sid === NO_VOTE ? 'may not vote' : `votes for ${vote.sid} (epoch ${vote.peerEpoch}, ${formatZxid(vote.zxid)})`}, has ${votes === '' ? 'none' : votes}`;
   }
 
   get deadlineMs(): number {

@@ -69,6 +69,21 @@ export class Leader {
     return { synced, total: this.#learners.size };
   }
 
+  /** For people: what has to happen before it can go on. */
+  get waitsFor(): string {
+    const context = this.#context;
+    const from = (is: (learner: LearnerHandler) => boolean): string => `of a quorum, has ${[context.config.sid, ...[...this.#learners.values()].filter(is).map(({ sid }) => sid)].join(' ')}`;
+    if (this.epoch === 0) return `FOLLOWERINFO ${from((learner) => !learner.suspect)}`;
+    if (this.phase === 'discovery') {
+      return context.durableSeq < this.#acceptedEpochSeq ? `its disk, for acceptedEpoch ${this.epoch}` : `ACKEPOCH for epoch ${this.epoch} ${from((learner) => learner.ackEpoch !== null && this.#promised(learner))}`;
+    }
+    if (this.phase === 'synchronization') {
+      return context.durableSeq < this.#currentEpochSeq ? `its disk, for currentEpoch ${this.epoch}` : `the ack of NEWLEADER ${this.epoch} ${from((learner) => learner.newLeaderAcked)}`;
+    }
+    const { lastZxid } = context.history;
+    return lastZxid === context.committedZxid ? 'nothing' : `acks of ${formatZxid(lastZxid)} ${from((learner) => learner.newLeaderAcked && learner.ackedZxid >= lastZxid)}`;
+  }
+
   get journalNeededAfter(): Zxid {
     let needed = Infinity;
     for (const learner of this.#learners.values()) needed = Math.min(needed, learner.journalNeededAfter);

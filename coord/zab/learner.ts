@@ -87,6 +87,12 @@ export class Learner {
   get epoch(): number {
     return this.#epoch;
   }
+  /** For people: what has to happen before it can go on. */
+  get waitsFor(): string {
+    if (this.#phase === 'broadcast') return 'nothing';
+    const disk = this.#context.durableSeq < this.#context.seq ? ', and its disk' : '';
+    return `server ${this.leader} (${this.#phase}${this.#epoch > 0 ? `, epoch ${this.#epoch}` : ''})${disk}`;
+  }
   get wantsChannel(): boolean {
     return this.#phase === 'dialling';
   }

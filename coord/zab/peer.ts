@@ -48,6 +48,9 @@ export class Peer implements PeerCore {
   get state(): ServerState {
     return this.#leader !== null ? 'LEADING' : this.#learner !== null ? 'FOLLOWING' : 'LOOKING';
   }
+  get waitsFor(): string {
+    return (this.#leader ?? this.#learner ?? this.#election).waitsFor;
+  }
   get lastZxid(): Zxid {
     return this.#context.history.lastZxid;
   }

@@ -79,13 +79,13 @@ const actions: { readonly [K in Kinds]?: Action<K> } = {
     const pair = arena.resolvePair(from, to, strike);
     if (pair === null) return NOBODY;
     const [a, b] = pair;
-    arena.lasting(`clog ${a.sid}>${b.sid}`, strike.id, forMs, () => arena.network.clog(a.sid, b.sid), () => arena.network.unclog(a.sid, b.sid));
+    arena.lasting(`clog ${a.sid}>${b.sid}`, pair, strike.id, forMs, () => arena.network.clog(a.sid, b.sid), () => arena.network.unclog(a.sid, b.sid));
     return pair;
   },
   'slow-network': (arena, { on, extraMs, forMs }, strike) => {
     const server = arena.resolve(on, strike);
     if (server === null) return NOBODY;
-    arena.lasting(`slow network ${server.sid}`, strike.id, forMs, () => arena.network.slow(server.sid, extraMs), () => arena.network.slow(server.sid, 0));
+    arena.lasting(`slow network ${server.sid}`, [server], strike.id, forMs, () => arena.network.slow(server.sid, extraMs), () => arena.network.slow(server.sid, 0));
     return [server];
   },
   break: (arena, { from, to, lateMs }, strike) => {
@@ -110,13 +110,13 @@ const actions: { readonly [K in Kinds]?: Action<K> } = {
   'slow-disk': (arena, { on, extraMs, forMs }, strike) => {
     const server = arena.resolve(on, strike);
     if (server === null) return NOBODY;
-    arena.lasting(`slow disk ${server.sid}`, strike.id, forMs, () => server.disk.slow(extraMs), () => server.disk.slow(0));
+    arena.lasting(`slow disk ${server.sid}`, [server], strike.id, forMs, () => server.disk.slow(extraMs), () => server.disk.slow(0));
     return [server];
   },
   'stall-disk': (arena, { on, forMs }, strike) => {
     const server = arena.resolve(on, strike);
     if (server === null) return NOBODY;
-    arena.lasting(`stall disk ${server.sid}`, strike.id, forMs, () => server.disk.stall(), () => server.disk.goOn());
+    arena.lasting(`stall disk ${server.sid}`, [server], strike.id, forMs, () => server.disk.stall(), () => server.disk.goOn());
     return [server];
   },
   'disk-error': (arena, { on, what, times }, strike) => {
@@ -131,7 +131,7 @@ const actions: { readonly [K in Kinds]?: Action<K> } = {
   'disk-full': (arena, { on, forMs }, strike) => {
     const server = arena.resolve(on, strike);
     if (server === null) return NOBODY;
-    arena.lasting(`disk full ${server.sid}`, strike.id, forMs, () => server.disk.setCapacity(server.files.usedBytes()), () => server.disk.setCapacity(Infinity));
+    arena.lasting(`disk full ${server.sid}`, [server], strike.id, forMs, () => server.disk.setCapacity(server.files.usedBytes()), () => server.disk.setCapacity(Infinity));
     return [server];
   },
   rot: (arena, { on, what, where, downMs }, strike) => {

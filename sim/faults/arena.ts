@@ -3,6 +3,13 @@
  * as one of them lasts, so that a fault means the same whether another is there or not.
  *
  * Whoever took a server down last brings it up again.
+ *
+ * At the end of phase 1 a core of servers is healed, and what is wrong with the others is theirs for good. Which core can be asked to make progress:
+ *  - it has a quorum of servers whose disk is not known to be damaged: a suspect server votes for nobody, and has to be told by a leader. Where the
+ *    plan's core lacks one, servers that are well are added;
+ *  - a server outside is the same to all of the core: what it cannot say to, or hear from, one of them it cannot say to or hear from any. Otherwise
+ *    it could lead a quorum of which a member of the core is not part, and neither ZAB nor ZooKeeper would ever move (a partial partition);
+ *  - clocks in the core run true again: heartbeats at half the rate are silence to one who waits at twice the rate.
  */
 import type { Prng } from '../../coord/base/prng.ts';
 import type { Network } from '../doubles/network.ts';
@@ -34,6 +41,8 @@ export class Arena {
   readonly #cast = new Map<string, SimServer>();
   /** Servers whose disk was damaged and that have not served since. */
   readonly #rotten = new Set<SimServer>();
+  /** What is wrong with these stays wrong. */
+  #frozen: ReadonlySet<SimServer> = new Set();
   /** A leader may have been lost. */
   onLeaderLost: () => void = () => {};
 
@@ -124,7 +133,7 @@ export class Arena {
   bringUp(server: SimServer, id: string, afterMs: number | null): void {
     if (afterMs === null) return;
     this.world.schedule(afterMs, () => {
-      if (this.#downBy.get(server.sid) === id) server.start();
+      if (this.#downBy.get(server.sid) === id && !this.#frozen.has(server)) server.start();
     });
   }
 
@@ -149,19 +158,19 @@ export class Arena {
         const times = this.#cuts.get(key) ?? 0;
         if (times === 0) continue;
         this.#cuts.set(key, times - 1);
-        if (times === 1) this.network.heal(from.sid, to.sid);
+        if (times === 1 && !this.#frozen.has(from) && !this.#frozen.has(to)) this.network.heal(from.sid, to.sid);
       }
     });
   }
 
   /** `on` when the first of these begins, `off` when the last is over. The newest one's strength counts. */
-  lasting(what: string, id: string, forMs: number, on: () => void, off: () => void): void {
+  lasting(what: string, servers: readonly SimServer[], id: string, forMs: number, on: () => void, off: () => void): void {
     const ids = this.#lasting.get(what) ?? new Set();
     this.#lasting.set(what, ids);
     ids.add(id);
     on();
     this.lasts(forMs, () => {
-      if (ids.delete(id) && ids.size === 0) off();
+      if (ids.delete(id) && ids.size === 0 && !servers.some((server) => this.#frozen.has(server))) off();
     });
   }
 
@@ -179,18 +188,50 @@ export class Arena {
 
   // ------------------------------------------------------------ the end
 
-  /** Everything works again at these servers and between them, and they are there. */
-  heal(servers: readonly SimServer[]): void {
-    this.world.trace('nemesis', 'heal', { servers: servers.map(({ sid }) => sid) });
-    for (const [i, server] of servers.entries()) {
-      for (const other of servers.slice(i + 1)) {
-        this.#cuts.delete(`${server.sid}>${other.sid}`);
-        this.#cuts.delete(`${other.sid}>${server.sid}`);
+  /** Nothing gets from the one to the other. */
+  isBlocked(from: SimServer, to: SimServer): boolean {
+    return (this.#cuts.get(`${from.sid}>${to.sid}`) ?? 0) > 0 || (this.#lasting.get(`clog ${from.sid}>${to.sid}`)?.size ?? 0) > 0;
+  }
+  /** Nothing is wrong with it, as far as it can be. */
+  isWell(server: SimServer): boolean {
+    const ailments = ['slow network', 'slow disk', 'stall disk', 'disk full'];
+    return server.process.alive && !server.process.paused && server.process.rate === 1 && !this.#rotten.has(server) && ailments.every((what) => (this.#lasting.get(`${what} ${server.sid}`)?.size ?? 0) === 0);
+  }
+
+  /** The plan's core, and who has to be in it too. */
+  recoverable(sids: readonly number[]): readonly SimServer[] {
+    for (const rotten of this.#rotten) if (rotten.serving) this.#rotten.delete(rotten);
+    const core = this.servers.filter(({ sid }) => sids.includes(sid));
+    const majority = Math.floor(this.servers.length / 2) + 1;
+    for (const server of this.servers) {
+      if (core.filter((each) => !this.#rotten.has(each)).length >= majority) break;
+      if (!core.includes(server) && !this.#rotten.has(server)) core.push(server);
+    }
+    return core;
+  }
+
+  /** Everything works again at these servers and between them, and they are there. What is wrong with the others stays. */
+  heal(core: readonly SimServer[]): void {
+    const outside = this.servers.filter((server) => !core.includes(server));
+    this.#frozen = new Set(outside);
+    this.world.trace('nemesis', 'heal', { core: core.map(({ process }) => process.name).join(' ') });
+    for (const server of outside) {
+      if (server.process.paused) server.process.pause(Infinity);
+      if (core.some((member) => this.isBlocked(server, member))) for (const member of core) this.network.cut(server.sid, member.sid);
+      if (core.some((member) => this.isBlocked(member, server))) for (const member of core) this.network.cut(member.sid, server.sid);
+    }
+    if (outside.length === 0) this.network.healAll();
+    for (const server of core) {
+      this.network.slow(server.sid, 0);
+      for (const other of core) {
+        if (other === server) continue;
+        this.network.heal(server.sid, other.sid);
+        this.network.unclog(server.sid, other.sid);
       }
     }
-    for (const server of servers) for (const other of servers) if (other !== server) this.network.heal(server.sid, other.sid);
-    for (const server of servers) {
+    for (const server of core) {
       server.disk.heal();
+      server.process.setRate(1);
       if (server.process.paused) server.process.resume();
       server.start();
     }

@@ -1,7 +1,9 @@
 /**
  * One run of an ensemble, as its plan says: servers with hostile knobs, clients, faults for some seconds of virtual time (phase 1: safety);
- * then the faults are over, and within a bound of virtual time a leader must serve, writes must be answered, and all servers must be equal (phase 2: liveness).
+ * then the faults are over, and within a bound of virtual time a leader must serve, writes must be answered, and all servers must be equal (phase 2:
+ * liveness). With a core, only that quorum is healed, and all that is wrong elsewhere stays wrong (faults/arena.ts says which core can be asked).
  */
+import { formatZxid } from '../../coord/base/zxid.ts';
 import { Network } from '../doubles/network.ts';
 import { act } from '../faults/actions.ts';
 import { Arena } from '../faults/arena.ts';
@@ -13,11 +15,12 @@ import { earlierLife, writeEarlierLife } from '../world/earlier-life.ts';
 import { SimulationEscape } from '../world/guard.ts';
 import { SimServer } from '../world/sim-server.ts';
 import { Violation, World } from '../world/world.ts';
+import { boundMs, ProgressWatch, whoWaits } from './liveness.ts';
 import type { Outcome, RunOptions, RunResult } from './result.ts';
 
 const EARLIER_LIFE_MS = 400;
-/** A new leader must serve this long after the heal: detection, elections, discovery with grown time-outs, synchronization. */
-const LIVENESS_BOUND_MS = 15_000;
+/** How much longer clients may take to be answered, and the last server to be equal. */
+const SETTLE_MS = 5000;
 /** Without a budget of disks nothing is promised but safety. */
 const SAFE_MS = 3000;
 const LATENCY_MS = 0.2;
@@ -37,8 +40,9 @@ class EnsembleRun {
   readonly #stopAtMs: number;
   readonly #world: World;
   readonly #judge: Judge;
-  readonly #network: Network;
   readonly #servers: readonly SimServer[];
+  /** Where clients go. */
+  readonly #served: SimServer[];
   readonly #arena: Arena;
   readonly #scheduler: Scheduler;
   readonly #clients: Clients;
@@ -54,7 +58,7 @@ class EnsembleRun {
     world.onTrace = options.onTrace ?? null;
     world.recorder = options.recorder ?? null;
     const judge = (this.#judge = new Judge(world));
-    const network = (this.#network = new Network(world, { latencyMs: LATENCY_MS, jitterMs: knobs.jitterMs }));
+    const network = new Network(world, { latencyMs: LATENCY_MS, jitterMs: knobs.jitterMs });
     network.onSend = (from, to, message) => judge.onSend(from, to, message);
     const voters = Array.from({ length: plan.servers }, (_, i) => i + 1);
     this.#servers = voters.map((sid, i) => {
@@ -62,7 +66,9 @@ class EnsembleRun {
       if (own === undefined) throw new RangeError(`the plan has ${plan.servers} servers, and knobs for ${plan.serverKnobs.length}`);
       return new SimServer(world, network, judge, { sid, voters, mutant: plan.mutant, knobs, own });
     });
-    const arena = (this.#arena = new Arena(world, network, this.#servers, { budget: plan.diskBudget ?? true, untilMs: plan.untilMs }));
+    this.#served = [...this.#servers];
+    // What is to stay wrong must not end just before.
+    const arena = (this.#arena = new Arena(world, network, this.#servers, { budget: plan.diskBudget ?? true, untilMs: plan.core === undefined ? plan.untilMs : Infinity }));
     arena.onLeaderLost = () => {
       if (this.#lostAtMs < 0) this.#lostAtMs = world.nowMs;
     };
@@ -71,7 +77,7 @@ class EnsembleRun {
       network.onMessage = wanted ? (what, from, to, message) => scheduler.event(`${what} ${message.type}`, what === 'send' ? from : to, () => ({ ...message }), what === 'send' ? to : from) : null;
     };
     const stream = world.streams;
-    this.#clients = new Clients(world, plan, this.#servers, judge, {
+    this.#clients = new Clients(world, plan, this.#served, judge, {
       when: (moment, then) => scheduler.when(moment, () => then()),
       happened: (id) => {
         const mark = plan.ops.find((op) => op.id === id)?.mark;
@@ -103,16 +109,29 @@ class EnsembleRun {
     for (const fault of plan.faults) this.#plant(fault);
     this.#clients.start();
     this.#watch();
+    const progress = plan.diskBudget === false ? null : new ProgressWatch(world, this.#arena, this.#judge, plan, this.#clients.all);
     world.run(Math.min(untilMs, this.#stopAtMs), broken);
-    if (broken()) return 'safety';
+    progress?.stop();
+    if (broken()) return this.#failed();
     if (this.#stopAtMs <= untilMs) return 'ok';
 
     this.#scheduler.stop();
-    this.#network.healAll();
-    this.#arena.heal(this.#servers);
-    if (plan.diskBudget === false) return this.#staysSafe();
-    if (!this.#converges()) return this.#judge.violation?.invariant === 'Liveness' ? 'liveness' : 'safety';
+    const core = plan.core === undefined ? this.#servers : this.#arena.recoverable(plan.core);
+    this.#arena.heal(core);
+    this.#clients.heal();
+    for (const server of this.#servers) {
+      if (core.includes(server)) continue;
+      this.#served.splice(this.#served.indexOf(server), 1);
+      this.#clients.serverDied(server);
+    }
+    if (plan.diskBudget === false) world.run(world.nowMs + SAFE_MS, broken);
+    else this.#converge(core);
+    if (broken()) return this.#failed();
     return this.#judge.gaveUp === null ? 'ok' : 'gave-up';
+  }
+
+  #failed(): Outcome {
+    return this.#judge.violation?.invariant === 'Liveness' ? 'liveness' : 'safety';
   }
 
   #liveEarlier(): void {
@@ -153,32 +172,26 @@ class EnsembleRun {
     this.#world.schedule(5, () => this.#watch());
   }
 
-  /** Whoever can still serve does so for a while. */
-  #staysSafe(): Outcome {
-    const judge = this.#judge;
-    this.#world.run(this.#world.nowMs + SAFE_MS, () => judge.violation !== null);
-    return judge.violation === null ? 'ok' : 'safety';
-  }
-
-  #converges(): boolean {
+  #converge(core: readonly SimServer[]): void {
     const world = this.#world;
     const judge = this.#judge;
-    const servers = this.#servers;
     const clients = this.#clients;
     const broken = (): boolean => judge.violation !== null;
     const ackedBefore = judge.counts.acked;
-    const draws = this.#plan.clients.some((client) => client.draws);
-    const enough = draws ? ackedBefore + 20 : ackedBefore;
-    world.run(world.nowMs + LIVENESS_BOUND_MS, () => broken() || (servers.every((server) => server.serving) && judge.counts.acked > enough - 1));
-    if (broken()) return false;
-    if (!servers.every((server) => server.serving) || (draws && judge.counts.acked <= ackedBefore)) {
-      judge.fail('Liveness', `${LIVENESS_BOUND_MS} ms after everything healed: ${servers.map((server) => `server ${server.sid} ${server.peerState ?? 'is down'}, serving ${server.quorumPeer?.server?.serving ?? 'no'}`).join('; ')}; ${judge.counts.acked - ackedBefore} writes acked since`);
-      return false;
-    }
+    const wanted = this.#plan.clients.some((client) => client.draws) ? ackedBefore + 20 : ackedBefore;
+    const waitMs = boundMs(this.#plan);
+    const serves = (): boolean => core.every((server) => server.serving) && this.#servers.some((server) => server.leading);
+    world.run(world.nowMs + waitMs, () => broken() || (serves() && judge.counts.acked >= wanted));
+    const late = (what: string): void => judge.fail('Liveness', `${what}: ${whoWaits(this.#servers, clients.all)}`);
+    if (!serves()) late(`${waitMs} ms after the last fault servers ${core.map(({ sid }) => sid).join(', ')} do not all serve`);
+    else if (wanted > ackedBefore && judge.counts.acked === ackedBefore) late(`no write has been acked in the ${waitMs} ms after the last fault`);
+    if (broken()) return;
     clients.stop();
-    world.run(world.nowMs + 5000, () => broken() || (clients.idle && servers.every((server) => server.quorumPeer?.server?.tree.lastProcessedZxid === judge.committedZxid)));
-    if (!broken()) judge.converged(servers, clients.idle);
-    return !broken();
+    const isEqual = (): boolean => core.every((server) => server.quorumPeer?.server?.tree.lastProcessedZxid === judge.committedZxid);
+    world.run(world.nowMs + SETTLE_MS + waitMs, () => broken() || (clients.idle && isEqual()));
+    if (!clients.idle) late('requests are not answered, though the ensemble serves');
+    else if (!isEqual()) late(`the servers do not come to be equal, committed is ${formatZxid(judge.committedZxid)}`);
+    if (!broken()) judge.converged(core);
   }
 
   result(kind: Outcome, error: unknown = null): RunResult {

@@ -1,17 +1,15 @@
-/** Seeds that found something, and the scenario: they must hold. Draws may have moved since, so each has a test of its own beside, where one could be written. */
+/** Runs that found something, as plans: they must hold. A plan means the same after unrelated changes; each has a test of the product beside it, where one could be written. */
 import test from 'ava';
-import { drawPlan } from '../../sim/plan/draw.ts';
-import { runEnsemblePlan } from '../../sim/run/run-ensemble.ts';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { readPlanFile } from '../../sim/cli/failure-file.ts';
+import { runPlan } from '../../sim/run/run-plan.ts';
 
-const found: readonly (readonly [scenario: string, servers: number, seed: string, what: string])[] = [
-  ['split-brain', 5, '104', 'SYNCED overtook the PROPOSALs that it promises, when the window was full'],
-  ['split-brain', 5, '427', 'the same'],
-  ['swarm', 5, '1280', 'a SNAP of an earlier leader ended the suspicion between FOLLOWERINFO and ACKEPOCH'],
-  ['leader-loss', 5, '1177', 'the same'],
-];
+const dir = join(import.meta.dirname, 'regressions');
 
-for (const [scenario, servers, seed, what] of found) {
-  test(`${scenario}, ${servers} servers, seed ${seed}: ${what}`, (t) => {
-    t.is(runEnsemblePlan(drawPlan(scenario, { seed, servers })).violation?.message ?? 'none', 'none');
+for (const name of readdirSync(dir).sort()) {
+  test(name.replaceAll('-', ' ').replace('.json', ''), async (t) => {
+    const result = await runPlan(readPlanFile(join(dir, name)).plan);
+    t.is(result.violation?.message ?? 'none', 'none');
   });
 }

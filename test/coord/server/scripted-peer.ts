@@ -6,6 +6,7 @@ export class ScriptedPeer implements PeerCore {
   readonly events: PeerEvent[] = [];
   #effects: PeerEffect[] = [];
   state: ServerState = 'LOOKING';
+  waitsFor = 'nothing';
   lastZxid = 0;
   committedZxid = 0;
   acceptedEpoch = 1;
