@@ -117,7 +117,7 @@ export class ClusterJudge {
     const deployments = message.type === 'deploy' ? message.tasks : [];
     const life = `${to}#${this.#lives.get(to) ?? 0}`;
     this.fencing.commanded(life, message.epoch, deployments.map(({ executionId }) => executionId));
-    if (message.epoch === this.fencing.epoch) for (const { executionId, restore } of deployments) this.checkpoints.deployed(executionId, restore?.checkpointId ?? 0);
+    for (const { executionId, restore } of deployments) this.checkpoints.deployed(executionId, restore?.checkpointId ?? 0);
     this.#happened(`receive ${message.type}`, to, { epoch: message.epoch }, from);
   }
 
@@ -154,7 +154,9 @@ export class ClusterJudge {
   }
 
   #look(): void {
-    this.ownership.look(this.running);
+    const { running } = this;
+    this.ownership.look(running);
+    for (const { executionId } of running) this.checkpoints.began(executionId);
     this.readOutput();
     this.#options.cluster.world.schedule(LOOK_MS, () => this.#look(), false);
   }

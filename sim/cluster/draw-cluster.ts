@@ -6,7 +6,7 @@ import type { Prng } from '../../coord/base/prng.ts';
 import { draft, type DrawOptions } from '../plan/draft.ts';
 import { drawFaults, shuffled, type RecipeName } from '../plan/faults.ts';
 import type { ClusterPlan, FaultAction, FaultPlan, Moment, Plan, Target } from '../plan/plan.ts';
-import { simJobs } from './jobs.ts';
+import { JOB_NAMES } from './job-names.ts';
 
 interface Drawn {
   readonly when?: Omit<Moment, 'atMs'>;
@@ -94,7 +94,7 @@ function drawClusterPlan(prng: Prng): ClusterPlan {
   const slots = prng.between(1, 3);
   return {
     jobManagers: prng.between(2, 3), taskManagers, slots,
-    job: prng.pick(Object.keys(simJobs)),
+    job: prng.pick(JOB_NAMES),
     partitions: prng.between(1, 6),
     records: prng.pick([40, 150, 400]),
     checkpointIntervalMs: prng.pick([100, 300, 1000]),
@@ -111,9 +111,11 @@ function drawClusterFaults(prng: Prng, names: readonly ClusterRecipe[], cluster:
   const which = prng.fork('which');
   let turn = 0;
   for (let atMs = FROM_MS + times.float() * 1500; atMs <= UNTIL_MS; ) {
-    const recipe: Recipe = recipes[which.pick(names)];
+    const name = which.pick(names);
+    const recipe: Recipe = recipes[name];
     const { when, action } = recipe(prng.fork(`turn-${++turn}`), cluster, servers);
-    faults.push({ id: `c${turn}`, when: { atMs: ms(atMs), ...when }, action });
+    // What comes in a new partition before it is read may be too late for its windows: that is no fault of the job.
+    if (name !== 'more-partitions' || cluster.job !== 'windows') faults.push({ id: `c${turn}`, when: { atMs: ms(atMs), ...when }, action });
     atMs += times.chance(0.4) ? times.float() * 500 : 400 + times.float() * 2500;
   }
   return faults;

@@ -10,6 +10,7 @@ import type { Sink } from '../../orchestrator/api/sink.ts';
 import { kafkaSink } from '../../connectors/kafka/sink.ts';
 import { kafkaSource } from '../../connectors/kafka/source.ts';
 import { groupBy } from './group-by.ts';
+import type { JobName } from './job-names.ts';
 import type { SimKafka } from './sim-kafka.ts';
 
 export interface InputRecord {
@@ -53,7 +54,7 @@ function wholesome({ poisoned }: JobWorld): (value: Json) => InputRecord {
 }
 const isWork = (record: InputRecord): boolean => record.end !== true;
 
-export const simJobs: Readonly<Record<string, SimJob>> = {
+export const simJobs: Readonly<Record<JobName, SimJob>> = {
   /** A region of its own for each subtask: nothing is exchanged. */
   pass: {
     guarantee: 'exactly-once',

@@ -62,7 +62,7 @@ class ClusterRun {
     const world = (this.#world = new World(`${plan.scenario}/${plan.seed}`, plan.calm));
     world.onTrace = options.onTrace ?? null;
     world.recorder = options.recorder ?? null;
-    const job = simJobs[clusterPlan.job];
+    const job = (simJobs as Readonly<Record<string, SimJob>>)[clusterPlan.job];
     if (job === undefined) throw new RangeError(`there is no job "${clusterPlan.job}"`);
     this.#job = job;
     const cluster = (this.#cluster = new Cluster(world, plan, clusterPlan));

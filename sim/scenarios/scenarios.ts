@@ -2,6 +2,7 @@
 import type { Prng } from '../../coord/base/prng.ts';
 import { draft, FAULT_PHASE_MS, STEADY, type Load } from '../plan/draft.ts';
 import { drawFaults, RECIPES, shuffled, type RecipeName } from '../plan/faults.ts';
+import { clusterScenarios } from '../cluster/scenarios.ts';
 import { profiles } from './profiles.ts';
 import { historicScenarios } from './historic/historic.ts';
 import type { Scenario } from './scenario.ts';
@@ -33,4 +34,4 @@ const all: readonly Scenario[] = [
   mixed('flood', 'as swarm, with more clients that send many requests at once', some, { clients: 6, burst: 40, thinkMs: 200 }),
 ];
 
-export const scenarios: ReadonlyMap<string, Scenario> = new Map([...all, ...profiles, ...historicScenarios].map((scenario) => [scenario.name, scenario]));
+export const scenarios: ReadonlyMap<string, Scenario> = new Map([...all, ...profiles, ...clusterScenarios, ...historicScenarios].map((scenario) => [scenario.name, scenario]));

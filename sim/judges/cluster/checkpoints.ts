@@ -43,6 +43,8 @@ export class CheckpointsJudge {
   /** By checkpoint and "vertex/subtask": the attempt that acked. */
   readonly #acks = new Map<number, Map<string, number>>();
   readonly #positions = new Map<string, number>();
+  /** Deployments that nobody may run. */
+  readonly #outdated = new Map<string, string>();
 
   constructor(fail: Fail, world: CheckpointsWorld) {
     this.#fail = fail;
@@ -111,8 +113,13 @@ export class CheckpointsJudge {
     }
   }
 
-  /** A deployment that its worker takes; `restored` 0: from nothing. Only of the master that is granted: of an older one nothing can be asked. */
+  /** A deployment arrives at its worker, which may refuse it; `restored` 0: from nothing. */
   deployed(executionId: string, restored: number): void {
-    if (restored !== this.#newest) this.#fail('RestoreNewest', `${executionId} restores checkpoint ${restored}, the newest completed one is ${this.#newest}`);
+    if (restored !== this.#newest) this.#outdated.set(executionId, `${executionId} restores checkpoint ${restored}, the newest completed one was ${this.#newest}`);
+  }
+  /** The worker runs it. */
+  began(executionId: string): void {
+    const outdated = this.#outdated.get(executionId);
+    if (outdated !== undefined) this.#fail('RestoreNewest', outdated);
   }
 }
