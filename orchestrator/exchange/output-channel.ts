@@ -2,7 +2,8 @@
  * The sending end of one channel: flow control by credits.
  *
  * Decides: what may leave now.
- * Invariants: elements leave in order; each element of records costs one credit, which the receiver gives back when it has processed the
+ * Invariants: nothing leaves before the receiver has given its first credit, since until then it may not be there and nobody would keep what comes;
+ *   elements leave in order; each element of records costs one credit, which the receiver gives back when it has processed the
  *   element; without credit records, and whatever comes after them, wait here; a task that has anything waiting takes no more input (so
  *   what waits is bounded by what one input batch produces).
  * Source: Flink's credit-based flow control (PipelinedSubpartitionView, CreditBasedPartitionRequestClientHandler).
@@ -21,6 +22,8 @@ export class OutputChannel {
   readonly #waiting = new Deque<StreamElement>();
   readonly #onDrained: () => void;
   #credits = 0;
+  /** The receiver has taken the channel in. */
+  #opened = false;
   #link: ChannelLink | null = null;
 
   /** `onDrained` is called when the last element that had to wait has left. */
@@ -42,6 +45,7 @@ export class OutputChannel {
   }
 
   onCredit(credits: number): void {
+    this.#opened = true;
     this.#credits += credits;
     if (this.#waiting.length === 0) return;
     while (this.#waiting.length > 0 && this.#mayLeave(this.#waiting.first() as StreamElement)) this.#leave(this.#waiting.shift() as StreamElement);
@@ -53,7 +57,7 @@ export class OutputChannel {
   }
 
   #mayLeave(element: StreamElement): boolean {
-    return this.#link !== null && (element.type !== 'records' || this.#credits > 0);
+    return this.#link !== null && this.#opened && (element.type !== 'records' || this.#credits > 0);
   }
 
   #leave(element: StreamElement): void {

@@ -94,7 +94,7 @@ export class SocketNetwork {
   }
   /** All connections between the two end. `half`: only this end notices. */
   break(a: string, b: string, half: string | null): void {
-    for (const end of [...this.#ends]) {
+    for (const end of this.#ends) {
       if (end.life.name !== a || end.peer?.life.name !== b || !end.open) continue;
       for (const each of [end, end.peer]) {
         each.lost = true;
@@ -114,13 +114,13 @@ export class SocketNetwork {
   /** A process ended: the kernel closes its connections, and nothing listens there any more. */
   died(life: Life): void {
     for (const [address, listening] of this.#listening) if (listening.life === life) this.#listening.delete(address);
-    for (const end of [...this.#ends]) if (end.life === life) end.gone(true);
+    for (const end of this.#ends) if (end.life === life) end.gone(true);
   }
   /** A machine lost power: nobody is told. */
   vanished(life: Life): void {
     this.#dark.add(life.name);
     for (const [address, listening] of this.#listening) if (listening.life === life) this.#listening.delete(address);
-    for (const end of [...this.#ends]) if (end.life === life) end.gone(false);
+    for (const end of this.#ends) if (end.life === life) end.gone(false);
   }
   /** The machine is up again. */
   up(name: string): void {

@@ -19,24 +19,39 @@ const brief = (elements: StreamElement[]): string => elements.map((element) => (
 
 test('records leave by credit; a barrier costs none but does not overtake', (t) => {
   const { channel: output, left, drained } = channel();
+  output.onCredit(1);
+  output.emit(records(0));
   output.emit(barrier);
   output.emit(records(1));
   output.emit(barrier);
   output.emit(records(2));
   output.emit(records(3));
-  t.is(brief(left), 'barrier');
+  t.is(brief(left.splice(0)), '0 barrier');
   t.true(output.blocked);
   output.onCredit(1);
-  t.is(brief(left), 'barrier 1 barrier');
+  t.is(brief(left), '1 barrier');
   t.is(drained(), 0);
   output.onCredit(3);
-  t.is(brief(left), 'barrier 1 barrier 2 3');
+  t.is(brief(left), '1 barrier 2 3');
   t.is(drained(), 1);
   t.false(output.blocked);
   output.emit(records(4));
-  t.is(brief(left), 'barrier 1 barrier 2 3 4');
+  t.is(brief(left), '1 barrier 2 3 4');
   output.emit(records(5));
   t.true(output.blocked);
+});
+
+test('nothing leaves before the receiver has taken the channel in: it would be lost, and idleness is said once', (t) => {
+  const { channel: output, left, drained } = channel();
+  output.emit({ type: 'status', idle: true });
+  output.emit({ type: 'watermark', timestampMs: 7 });
+  t.true(output.blocked);
+  t.deepEqual(left, []);
+  output.onCredit(8);
+  t.is(brief(left), 'status watermark');
+  t.is(drained(), 1);
+  output.emit({ type: 'status', idle: false });
+  t.is(brief(left), 'status watermark status');
 });
 
 test('a writer gathers by channel, cuts at the limit, and sends what it has before a barrier', (t) => {
