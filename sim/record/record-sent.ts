@@ -13,7 +13,7 @@ export function recordSent(recorder: Recorder, from: string, to: string, message
 function shortFields(m: PeerMessage, bytes: number): Fields {
   switch (m.type) {
     case 'NOTIFICATION':
-      return { vote: m.vote.sid, zxid: zxid(m.vote.zxid), peerEpoch: m.vote.peerEpoch, round: m.electionEpoch, state: m.state };
+      return { vote: m.vote.sid, voteZxid: zxid(m.vote.zxid), peerEpoch: m.vote.peerEpoch, round: m.electionEpoch, state: m.state };
     case 'FOLLOWERINFO':
       return { acceptedEpoch: m.acceptedEpoch, suspect: m.suspect };
     case 'ACKEPOCH':

@@ -152,7 +152,8 @@ export class Recording implements Recorder {
   violation(atMs: number, invariant: string, message: string, lane: string | null): void {
     if (this.#violation !== null) return;
     this.#late(atMs);
-    this.#violation = { at: micros(atMs), invariant, message, lane: lane === null ? null : this.#laneNo(lane) };
+    const named = lane ?? whoIsNamed(message);
+    this.#violation = { at: micros(atMs), invariant, message, lane: named === null || !this.#laneNumbers.has(named) ? null : this.#laneNo(named) };
   }
 
   /** What was recorded until now. */
@@ -235,6 +236,12 @@ function leftOut<T>(what: LeftOut['what'], list: Newest<T>, at: (item: T) => num
 
 function micros(ms: number): number {
   return Math.round(ms * 1000);
+}
+
+/** The first server or client that a sentence names. */
+function whoIsNamed(sentence: string): string | null {
+  const found = /\b(server|client)[ -](\d+)\b/.exec(sentence);
+  return found === null ? null : `${found[1]}-${found[2]}`;
 }
 
 function kindOf(id: string): LaneKind {

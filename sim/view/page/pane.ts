@@ -2,7 +2,7 @@
  * One run on a canvas: draws what lies within the span, and says what is under the pointer. From the back to the front: lanes, faults, messages,
  * bands, operations, events, and what stands out.
  */
-import { EVENT_KINDS, FAMILIES, isRead, sameItem, short, type Item, type RunModel } from './run-model.ts';
+import { EVENT_KINDS, FAMILIES, isOk, isRead, sameItem, short, type Item, type RunModel } from './run-model.ts';
 import { layout, type Layout, type Row } from './layout.ts';
 import { FONT, type Theme } from './theme.ts';
 import type { UiState } from './ui-state.ts';
@@ -163,7 +163,7 @@ export class Pane {
       }
       if (bar === undefined || bar.folded) continue;
       pen.font = `500 11px ${FONT}`;
-      const text = fault.label;
+      const text = this.model.title({ type: 'fault', no });
       const height = bar.height < 30 ? bar.height - 5 : (bar.height - 6) / 2;
       const left = Math.max(0, x0);
       const wanted = pen.measureText(text).width + 12;
@@ -456,7 +456,7 @@ export class Pane {
       const height = Math.max(2, Math.min(12, step - 1));
       const y = row.top + 7 + (this.model.row[no] as number) * step + (step - height) / 2;
       const x0 = x(call);
-      const ok = this.model.text(operations.outcome[no] as number) === 'ok';
+      const ok = isOk(this.model.text(operations.outcome[no] as number));
       const colour = theme[read ? 'read' : 'write'] as string;
       pen.globalAlpha = standsOut === null || standsOut.has(`operation${no}`) ? 1 : 0.15;
       if (back < 0) {

@@ -134,7 +134,7 @@ export class Panel {
     const model = this.#models[0] as RunModel;
     const fault = model.run.faults[no];
     const line = button('', { class: 'line' }, () => this.#actions.show({ pane: 0, item: { type: 'fault', no } }));
-    line.append(el('time', {}, clock(fault?.from ?? 0, 0)), el('span', {}, fault?.label ?? ''));
+    line.append(el('time', {}, clock(fault?.from ?? 0, 0)), el('span', {}, model.title({ type: 'fault', no }), el('span', { class: 'faint' }, ` ${fault?.id ?? ''}`)));
     return el('li', {}, line);
   }
 
@@ -144,8 +144,9 @@ export class Panel {
     if (this.#divergence === null) card.append(el('p', { class: 'faint' }, 'The two recordings do not differ.'));
     else {
       const { at, here, there } = this.#divergence;
-      const only = here !== null && there !== null ? 'first difference' : here !== null ? 'first step that only this run takes' : 'first step that only the neighbour takes';
-      card.append(el('p', { class: 'faint' }, `${only}, at ${clock(at)} ms:`), el('p', { class: 'mono' }, here !== null ? (this.#models[0] as RunModel).line(here) : there !== null ? neighbour.line(there) : ''));
+      card.append(el('p', { class: 'faint' }, `They part at ${clock(at)} ms:`));
+      if (here !== null) card.append(el('p', {}, el('span', { class: 'faint' }, 'here '), (this.#models[0] as RunModel).line(here)));
+      if (there !== null) card.append(el('p', {}, el('span', { class: 'faint' }, 'there '), neighbour.line(there)));
       card.append(button('Show where they part', { class: 'small' }, this.#actions.diverges));
     }
     return card;

@@ -134,7 +134,7 @@ export class RunModel {
       delivered.push({ zxid, at: events.at[i] as number });
     }
     return Float64Array.from(operations.zxid, (zxid, i) => {
-      if (zxid === 0 || isRead(this.text(operations.kind[i] as number)) || this.text(operations.outcome[i] as number) !== 'ok') return -1;
+      if (zxid === 0 || isRead(this.text(operations.kind[i] as number)) || !isOk(this.text(operations.outcome[i] as number))) return -1;
       let low = 0;
       let high = delivered.length;
       while (low < high) {
@@ -215,13 +215,25 @@ export class RunModel {
       case 'operation':
         return `${this.text(run.operations.kind[item.no] as number)} ${this.text(run.operations.path[item.no] as number)}`;
       case 'fault':
-        return run.faults[item.no]?.label ?? '';
+        return this.#faultTitle(item.no);
       case 'band':
         return `${this.text(run.bands.band[item.no] as number)}: ${this.text(run.bands.label[item.no] as number)}`;
     }
   }
+  /** 'f3 crash' alone does not say whom it struck. */
+  #faultTitle(no: number): string {
+    const fault = this.run.faults[no];
+    if (fault === undefined) return '';
+    const names = fault.lanes.map((lane) => this.lane(lane).name);
+    const [kind] = names.map((name) => name.split(' ')[0]);
+    const same = names.every((name) => name.split(' ')[0] === kind);
+    const who = names.length === 0 ? '' : names.length > 1 && same ? `${kind ?? ''}s ${names.map((name) => name.split(' ')[1]).join(', ')}` : names.join(', ');
+    return fault.label === `${fault.id} ${fault.kind}` && who !== '' ? `${fault.kind.replaceAll('-', ' ')}: ${who}` : fault.label;
+  }
+
   /** In one line, without the time. */
   line(item: Item): string {
+    if (item.type === 'fault') return this.title(item);
     const where = this.lanesOf(item).map((no) => this.lane(no).name);
     if (item.type === 'message') return `${where[0]} → ${where[1]}  ${this.title(item)}${this.#zxidOf(item)}`;
     return `${where.join(', ')}  ${this.title(item)}${this.#zxidOf(item)}`;
@@ -307,6 +319,10 @@ export class RunModel {
 const READS = new Set(['get', 'sync-get', 'exists', 'children', 'getData', 'getChildren', 'sync']);
 export function isRead(kind: string): boolean {
   return READS.has(kind);
+}
+
+export function isOk(outcome: string): boolean {
+  return outcome.toLowerCase() === 'ok';
 }
 
 /** '0x500000003' as '5:3'. */
