@@ -39,6 +39,8 @@ const EMPTY_BODY = new Uint8Array(0);
 const CLOSE = Object.assign(new ClientRequest(), { op: OpCode.closeSession });
 
 export class LeaderPipeline {
+  /** Sees whom the leader hears of and whom it expires: for the simulator's judges. */
+  onSession: ((what: 'heard' | 'expires', sessionId: bigint, nowMs: number) => void) | null = null;
   readonly #peer: PeerCore;
   readonly #tree: DataTree;
   readonly #counters: ServerCounters;
@@ -76,6 +78,7 @@ export class LeaderPipeline {
   // ------------------------------------------------------------ sessions
 
   touch(sessionId: bigint, nowMs: number): void {
+    this.onSession?.('heard', sessionId, nowMs);
     this.#tracker.touch(sessionId, nowMs);
   }
 
@@ -84,7 +87,7 @@ export class LeaderPipeline {
     const session = this.#tree.sessions.get(sessionId);
     if (session === undefined || !this.#prep.hasSession(sessionId) || !sameBytes(session.password, password)) return 0;
     this.#owner.set(sessionId, originId);
-    this.#tracker.touch(sessionId, nowMs);
+    this.touch(sessionId, nowMs);
     return session.timeoutMs;
   }
 
@@ -110,6 +113,7 @@ export class LeaderPipeline {
       this.#tracker.remove(sessionId);
       if (!this.#prep.hasSession(sessionId)) continue;
       this.#counters.expired++;
+      this.onSession?.('expires', sessionId, nowMs);
       this.prepare(CLOSE, EMPTY_BODY, sessionId, NO_IDS, this.#claim(sessionId, 0), 0, nowMs, wallMs);
     }
     if (nowMs < this.#nextReapMs) return;
@@ -135,6 +139,7 @@ export class LeaderPipeline {
       const timeoutMs = new DataView(body.buffer, body.byteOffset).getInt32(0);
       txn = prep.createSession(sessionId, timeoutMs, body.slice(4), zxid);
       this.#tracker.track(sessionId, timeoutMs, nowMs);
+      this.onSession?.('heard', sessionId, nowMs);
       this.#owner.set(sessionId, originId);
     } else if (!prep.hasSession(sessionId)) {
       txn = { type: 'error', err: Code.SESSIONEXPIRED };

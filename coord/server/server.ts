@@ -88,6 +88,8 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
   onDeliver: ((group: TxnGroup) => void) | null = null;
   /** A leader's state took the place of ours. */
   onResetState: ((baseZxid: Zxid) => void) | null = null;
+  /** What the leader, when this server leads, hears of sessions and does to them; 'leads': it has just begun. */
+  onSession: ((what: 'leads' | 'heard' | 'expires', sessionId: bigint, nowMs: number) => void) | null = null;
   #epoch = 0;
   #originId = 0;
   #nowMs = 0;
@@ -706,6 +708,9 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
     this.#originId = originId;
     this.#servingSinceMs = this.#nowMs;
     this.#leader = serving === 'leader' ? new LeaderPipeline(this.peer, this.tree, this.config, this.counters, epoch, this.#nowMs) : null;
+    if (this.#leader === null || this.onSession === null) return;
+    this.onSession('leads', 0n, this.#nowMs);
+    this.#leader.onSession = this.onSession;
   }
 
   stats(description: ServerDescription): ServerStats {

@@ -21,6 +21,7 @@ import type { PeerMessage } from '../../coord/zab/messages.ts';
 import type { TxnGroup } from '../../coord/zab/txn-group.ts';
 import type { Call } from '../workloads/call.ts';
 import type { EarlierLife } from '../world/earlier-life.ts';
+import type { Server } from '../../coord/server/server.ts';
 import type { SimServer } from '../world/sim-server.ts';
 import { Violation, type Related, type World } from '../world/world.ts';
 import { believedBy } from './believed.ts';
@@ -60,6 +61,9 @@ export class Judge {
     this.#txnRules = new TxnRules(fail);
     this.#replies = new Replies(this.#committed, this.model, this.counts, fail);
   }
+
+  /** Who looks at what a leader does to sessions; set before the first server starts. */
+  onSession: ((sid: number) => NonNullable<Server['onSession']>) | null = null;
 
   get violation(): Violation | null {
     return this.#violation;
@@ -108,6 +112,7 @@ export class Judge {
         const server = this.#servers.get(sid)?.quorumPeer?.server;
         if (!server) return;
         server.onDeliver = (group) => this.delivered(sid, group);
+        server.onSession = this.onSession === null ? null : this.onSession(sid);
         server.onResetState = (baseZxid) => {
           this.#world.marks.hit('SNAP installed');
           this.#committed.restart(sid, baseZxid);

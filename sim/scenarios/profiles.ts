@@ -5,7 +5,8 @@
 import type { Prng } from '../../coord/base/prng.ts';
 import { draft, type DrawOptions, type Load } from '../plan/draft.ts';
 import { drawFaults, RECIPES, shuffled, type Rate, type RecipeName } from '../plan/faults.ts';
-import type { ClientPlan, FaultPlan, Plan } from '../plan/plan.ts';
+import type { FaultPlan, Plan } from '../plan/plan.ts';
+import { drawUnmannered } from '../workloads/client-profile.ts';
 import type { Scenario } from './scenario.ts';
 
 const CRASHES: readonly RecipeName[] = ['crash-leader', 'crash-any', 'crash-in-boot', 'crash-in-sync', 'crash-in-snap', 'crash-at-point', 'crash-new-leader', 'kill', 'kill-at-point', 'restart', 'reconfigure'];
@@ -87,21 +88,13 @@ export const profiles: readonly Scenario[] = [
   }),
   profile('client', {
     summary: 'an ensemble that is well, and clients that stall, move, share sessions, come back as others and do not read', pool: ['restart', 'pause', 'slow-server', 'break'], boutsMax: 1, load: { clients: 8, burst: 8, thinkMs: 60 },
-    change: (plan, prng) => ({ ...plan, faults: plan.faults.slice(0, prng.below(4)), clients: plan.clients.map((client) => unmannered(client, prng)) }),
+    change: (plan, prng) => ({ ...plan, faults: plan.faults.slice(0, prng.below(4)), clients: plan.clients.map((client) => drawUnmannered(client, prng)) }),
   }),
   profile('kitchen-sink', {
     summary: 'everything at once, for longer: for nightly runs', pool: RECIPES, always: RECIPES, boutsMax: 4, load: { clients: 8, burst: 10, thinkMs: 60 },
-    change: (plan, prng) => ({ ...plan, clients: plan.clients.map((client) => unmannered(client, prng)) }),
+    change: (plan, prng) => ({ ...plan, clients: plan.clients.map((client) => drawUnmannered(client, prng)) }),
   }),
 ];
-
-function unmannered(client: ClientPlan, prng: Prng): ClientPlan {
-  const shares = client.id > 1 && prng.chance(0.25) ? { sharesSessionOf: prng.between(1, client.id - 1) } : {};
-  return {
-    ...client, ...shares, move: prng.pick([0, 0.05, 0.3]), stall: prng.pick([0, 0.02, 0.1]), misbehave: prng.pick([0, 0.02, 0.1]), timeoutMs: prng.pick([1000, 1000, 2000, 10_000]), burst: prng.pick([1, 4, 20, 100]),
-    thinkMs: prng.pick([5, 60, 400]),
-  };
-}
 
 /** A quorum, no larger than it has to be. */
 function withCore(plan: Plan, prng: Prng): Plan {

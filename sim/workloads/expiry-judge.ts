@@ -31,6 +31,14 @@ export class ExpiryJudge {
     this.#judge = judge;
     this.#clocksHold = clocksHold;
     judge.model.onExpired.push((sessionId) => this.#expired(sessionId));
+    judge.onSession = (sid) => {
+      let leadership = this.begins(sid, 0);
+      return (what, sessionId, nowMs) => {
+        if (what === 'leads') leadership = this.begins(sid, nowMs);
+        else if (what === 'heard') this.heard(leadership, sessionId, nowMs);
+        else this.expires(leadership, sessionId, nowMs);
+      };
+    };
   }
 
   holds(holder: LeaseHolder): void {

@@ -45,7 +45,7 @@ interface Op {
   sessionId: bigint;
   ids: readonly AuthId[];
   called: boolean;
-  readonly then: ((error: CoordErrorCode | null, result: Result | null, zxid: Zxid) => void) | null;
+  readonly after: ((error: CoordErrorCode | null, result: Result | null, zxid: Zxid) => void) | null;
 }
 
 interface PersistentHandle {
@@ -347,11 +347,11 @@ export class LibraryClient implements Client, CodecWatcher {
     return { client: this.id, kind, path, value: '', version: -1, sessionId: this.#sessionId, invokedMs: this.#around.world.nowMs, ackedBefore: this.#judge.newestAcked, ...more };
   }
 
-  #submit(r: ClientRequest, call: Call | null, watch: { kind: WatchToSet['kind']; watcher: Watcher } | null = null, then: Op['then'] = null): void {
+  #submit(r: ClientRequest, call: Call | null, watch: { kind: WatchToSet['kind']; watcher: Watcher } | null = null, then: Op['after'] = null): void {
     const session = this.#session;
     if (session === null) return;
     const op: Op = {
-      number: ++this.#number, request: r, ackedBefore: this.#judge.newestAcked, callMs: this.#around.world.nowMs, call, sent: false, sessionId: 0n, ids: [], called: false, then,
+      number: ++this.#number, request: r, ackedBefore: this.#judge.newestAcked, callMs: this.#around.world.nowMs, call, sent: false, sessionId: 0n, ids: [], called: false, after: then,
     };
     this.#open.set(r, op);
     session.request(r, (error, result, zxid) => this.#done(session, op, error, result, zxid), watch);
@@ -378,7 +378,7 @@ export class LibraryClient implements Client, CodecWatcher {
       this.#check(op, error, result, zxid);
     }
     world.recorder?.operation(this.name, op.call?.kind ?? nameOf(op.request.op), op.request.path, op.callMs, error === 'CONNECTIONLOSS' ? null : world.nowMs, error ?? 'OK', zxid);
-    if (session === this.#session || session.state === 'closed' || session.state === 'expired') op.then?.(error, result, zxid);
+    if (session === this.#session || session.state === 'closed' || session.state === 'expired') op.after?.(error, result, zxid);
   }
 
   #check(op: Op, error: CoordErrorCode | null, result: Result | null, zxid: Zxid): void {
@@ -512,7 +512,7 @@ export class LibraryClient implements Client, CodecWatcher {
     }
   }
 
-  #write(kind: Call['kind'], op: OpCode, path: string, { version = -1, flags = 0, big = false }: { version?: number; flags?: number; big?: boolean }, then: Op['then'] = null): void {
+  #write(kind: Call['kind'], op: OpCode, path: string, { version = -1, flags = 0, big = false }: { version?: number; flags?: number; big?: boolean }, then: Op['after'] = null): void {
     const value = `${this.id}:${this.#counter++}${big ? `:${'.'.repeat(9000)}` : ''}`;
     const r = request(op, path);
     r.data = op === OpCode.delete ? null : Buffer.from(value);
@@ -612,10 +612,11 @@ export class LibraryClient implements Client, CodecWatcher {
     this.#persistent.leaves(watch);
     const before = this.#removals;
     session.removeWatch(watch.mode, watch.path, handle.watcher, (error) => {
-      // Not asked for: another addWatch is on its way, and the server goes on.
-      if (this.#removals > before) this.#persistent.left(watch);
+      if (isSent) this.#persistent.left(watch);
       if (error === 'NOWATCHER') this.#fail(`removed its watch of ${watch.path}, and the server did not know it`);
     });
+    // Otherwise another addWatch is on its way, and the server goes on.
+    const isSent = this.#removals > before;
   }
 
   // ------------------------------------------------------------ prescribed operations
