@@ -3,7 +3,7 @@
  *
  * Keys: `g<generation>/<key>` is an entry, with a CRC of key and value behind the value; `g<generation>.applied` says how far the
  * entries go and how far the journal was durable then; `g<generation>.flush/<n>` is one for each recent flush;
- * `g<generation>.damaged` is there when an entry was found rotten. All numbers that
+ * `g<generation>.damaged` is there when an entry was found rotten, or a flush missing. All numbers that
  * order matters for are fixed-width hex.
  *
  * Invariants:
@@ -119,9 +119,13 @@ export class StateStore {
         if (applied === null) return done(null, { ...NO_STATE, problems: [`${appliedKey(generation)} in the state has a wrong checksum`] });
         this.#appliedZxid = applied.appliedZxid;
         this.#flushNumber = applied.flushNumber;
-        this.#checkFlushes(applied.flushNumber, applied.oldestFlush, (flushError, problems) =>
-          done(flushError, { exists: true, witness: applied, problems }),
-        );
+        this.#checkFlushes(applied.flushNumber, applied.oldestFlush, (flushError, problems) => {
+          if (flushError !== null || problems.length === 0) return done(flushError, { exists: true, witness: applied, problems });
+          // Entries between which a batch is missing are the state of no zxid: a znode may be there without its parent or its session.
+          this.#damaged = true;
+          this.#appliedZxid = 0;
+          this.#write([{ type: 'put', key: damagedKey(generation), value: EMPTY }], (error) => done(error, { exists: true, witness: { appliedZxid: 0, durable: applied.durable }, problems }));
+        });
       });
     });
   }

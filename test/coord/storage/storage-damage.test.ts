@@ -97,6 +97,26 @@ test('the store has dropped a batch that it had synced', (t) => {
   suspect(t, disk, /has lost flush \d+/);
 });
 
+test('of a state between whose flushes one is missing nothing is loaded: entries may need what was in it', (t) => {
+  const disk = stopped(13);
+  const { storage } = disk.open();
+  disk.await<void>((done) => storage.flush({ puts: [['s/1', new Uint8Array(9)]], dels: [] }, makeZxid(1, 20), done));
+  const store = disk.kvs.store('state');
+  const lost = store.keys().findLast((key) => key.includes('.flush/')) as string;
+  disk.await<void>((done) => storage.flush({ puts: [['z/a/of-session-1', new Uint8Array(9)]], dels: [] }, makeZxid(1, 30), done));
+  disk.run();
+  disk.crash();
+  t.true(store.loseBatch(lost));
+  for (const warning of [/has lost flush \d+/, /found damaged before/]) {
+    const { storage: again, recovered } = suspect(t, disk, warning);
+    t.is(recovered.history.appliedZxid, 0);
+    const keys: string[] = [];
+    disk.await<void>((done) => recovered.loadState((entries) => entries.forEach(([key]) => keys.push(key)), done));
+    t.deepEqual(keys, []);
+    disk.await<void>((done) => again.close(done));
+  }
+});
+
 test('a flipped bit in an entry of the state fails its loading and its sending, and makes the next start suspect', (t) => {
   const disk = stopped(8);
   const store = disk.kvs.store('state');
