@@ -1,5 +1,6 @@
 /** `drey sim shrink FILE`: a smaller plan that fails in the same way, in a file of its own. */
 import { shrinkPlan, type Shrunk, type Size } from '../shrink/shrink-plan.ts';
+import type { RunPlan } from '../shrink/oracle.ts';
 import { describeFault } from '../shrink/describe.ts';
 import { runToResult } from './crash-result.ts';
 import { EXIT, EXIT_INTERRUPTED } from './exit-codes.ts';
@@ -20,10 +21,10 @@ export async function shrinkCommand(simulator: Simulator, path: string, { second
   const status = new StatusLine(io.screen);
   const { plan, result, failure, insteadOf } = await failing(simulator, path);
   if (insteadOf !== null && !json) io.out(`It fails otherwise than the file says (${insteadOf}): ${failure.invariant} is what is kept.`);
-  const run = async (each: Parameters<Simulator['run']>[0]): ReturnType<Simulator['run']> => {
+  const run: RunPlan = async (each, how) => {
     // Signals are heard between two runs.
     await new Promise((resolve) => setImmediate(resolve));
-    return runToResult(simulator, each);
+    return runToResult(simulator, each, how);
   };
   const shrunk = await shrinkPlan(plan, {
     run, result, failure, expired: () => status.seconds >= seconds || io.interrupted.aborted,
@@ -46,10 +47,10 @@ function sizeText({ faults, clients, ops, servers }: Size): string {
 }
 
 function shrunkText({ plan, before, after, runs, outOfTime, result }: Shrunk, invariant: string, to: string, seconds: number): string {
-  const row = (what: string, of: (size: Size) => string): string => `  ${what.padEnd(18)}${of(before).padStart(10)}${of(after).padStart(10)}`;
+  const row = (what: string, of: (size: Size) => string): string => `  ${what.padEnd(18)}${of(before).padStart(14)}${of(after).padStart(14)}`;
   return [
     `${invariant} still fails, with less; ${countOf(runs, 'run')} in ${seconds.toFixed(1)} s${outOfTime ? '; time was up before everything had been tried (--seconds)' : ''}`,
-    `  ${''.padEnd(18)}${'before'.padStart(10)}${'after'.padStart(10)}`,
+    `  ${''.padEnd(18)}${'before'.padStart(14)}${'after'.padStart(14)}`,
     row('faults', (size) => count(size.faults)), row('clients', (size) => count(size.clients)), row('operations', (size) => count(size.ops)), row('servers', (size) => count(size.servers)),
     row('virtual time', (size) => ms(size.virtualMs)), row('unusual settings', (size) => count(size.settings)),
     ...plan.faults.map((fault) => `  ${fault.id.padEnd(8)} ${describeFault(fault)}`),

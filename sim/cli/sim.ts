@@ -61,8 +61,9 @@ docs/SIMULATOR.md is the guide.`)
     .option(...json)
     .addHelpText('after', `\n${EXIT_HELP}`)
     .action(async (file: string, flags: { trace: boolean; json: boolean }) => {
+      const simulator = await simulatorFor(file);
       const { replayCommand } = await import('./replay.ts');
-      exit(await replayCommand(await simulatorFor(file), file, flags, io()));
+      exit(await replayCommand(simulator, file, flags, io()));
     });
 
   sim.command('shrink <file>').description('Make a failing plan smaller while the same invariant fails: fewer faults, clients, operations, servers, then simpler times and settings.')
@@ -70,15 +71,27 @@ docs/SIMULATOR.md is the guide.`)
     .option('--out <file>', 'where the smaller one goes (default: beside FILE, as NAME.small.json)')
     .option(...json)
     .action(async (file: string, flags: { seconds: number; out?: string; json: boolean }) => {
+      const simulator = await simulatorFor(file);
       const { shrinkCommand } = await import('./shrink.ts');
-      exit(await shrinkCommand(await simulatorFor(file), file, flags, io()));
+      exit(await shrinkCommand(simulator, file, flags, io()));
     });
 
   sim.command('why <file>').description('Take away one fault, client, range of operations or source of chance at a time: which of them does the failure need?')
     .option(...json)
     .action(async (file: string, flags: { json: boolean }) => {
+      const simulator = await simulatorFor(file);
       const { whyCommand } = await import('./why.ts');
-      exit(await whyCommand(await simulatorFor(file), file, flags, io()));
+      exit(await whyCommand(simulator, file, flags, io()));
+    });
+
+  sim.command('open <file>').description('Write a page that shows the failing run, message by message, beside the passing run that is most like it.')
+    .option('--out <file>', 'where the page goes (default: beside FILE, as NAME.html)')
+    .option('--no-neighbour', 'only the failing run: at once, without looking for what it needs')
+    .option('--browser', 'and show it in the browser', false)
+    .action(async (file: string, flags: { out?: string; neighbour: boolean; browser: boolean }) => {
+      const simulator = await simulatorFor(file);
+      const { openCommand } = await import('./open.ts');
+      exit(await openCommand(simulator, file, flags, io()));
     });
 
   sim.command('doctor').description('Run one seed twice and show the first entry of the trace in which the two runs differ.')

@@ -64,9 +64,10 @@ function mergeRanges(ranges: readonly OpRange[]): readonly OpRange[] {
   return merged;
 }
 
-/** How many of the first `drawn` operations of a client are sent. */
-export function sent(plan: Plan, client: number, drawn: number): number {
-  return rangesOf(plan).reduce((left, { client: of, from, to }) => (of === client ? left - Math.max(0, Math.min(to, drawn) - from + 1) : left), drawn);
+/** Which of the first `drawn` operations of a client are sent. */
+export function sentBy(plan: Plan, client: number, drawn: number): readonly number[] {
+  const skipped = rangesOf(plan).filter(({ client: of }) => of === client);
+  return Array.from({ length: drawn }, (_, i) => i + 1).filter((n) => !skipped.some(({ from, to }) => n >= from && n <= to));
 }
 
 /** Only these servers, in a smaller ensemble: they get the numbers from 1, and what was done to the others is left out or, with `fold`, done to those that stay. */

@@ -8,8 +8,8 @@ import type { RunResult } from '../run/result.ts';
 import { ddmin } from './ddmin.ts';
 import { Oracle, type RunPlan } from './oracle.ts';
 import { allOrdinary, moreOrdinary, unusual } from './ordinary.ts';
-import { choicesOfServers, sent, withClients, withFaults, withOps, withServers, withSkipped, type OpRange } from './parts.ts';
-import { allRounded, simplerFaultTimes } from './times.ts';
+import { choicesOfServers, sentBy, withClients, withFaults, withOps, withServers, withSkipped, type OpRange } from './parts.ts';
+import { allRounded, shifted, simplerFaultTimes } from './times.ts';
 
 export interface ShrinkOptions {
   readonly run: RunPlan;
@@ -44,12 +44,12 @@ export interface Shrunk {
 }
 
 /** Runs that may be spent on operations in one go: each that is needed costs some, and there may be hundreds. */
-const OP_RUNS_MAX = 200;
+const OP_RUNS_MAX = 120;
 /** Above any number that an operation of a run has. */
 const LAST_OP = 999_999;
 
 export function sizeOf(plan: Plan, result: RunResult): Size {
-  const drawn = plan.clients.reduce((sum, { id }) => sum + sent(plan, id, drawnBy(result, id)), 0);
+  const drawn = plan.clients.reduce((sum, { id }) => sum + sentBy(plan, id, drawnBy(result, id)).length, 0);
   return { faults: plan.faults.length, clients: plan.clients.length, ops: drawn + plan.ops.reduce((sum, { times = 1 }) => sum + times, 0), servers: plan.servers, virtualMs: result.virtualMs, settings: unusual(plan) };
 }
 
@@ -61,8 +61,10 @@ export async function shrinkPlan(original: Plan, options: ShrinkOptions): Promis
   let step = '';
   const oracle: Oracle = new Oracle(options.run, original, options.result, options.failure, options.expired, () => options.onProgress?.(step, oracle.runs, sizeOf(oracle.plan, oracle.result)));
   const steps: readonly (readonly [string, (oracle: Oracle) => Promise<void>])[] = [
-    ['time', shorten], ['faults', fewerFaults], ['clients', fewerClients], ['operations', fewerOps], ['servers', fewerServers], ['faults', fewerFaults], ['chance', calmer], ['times', simplerTimes],
-    ['settings', moreOrdinarySettings], ['faults', fewerFaults], ['operations', fewerOps], ['time', shorten],
+    // Servers before operations too: which operations matter depends on how many servers there are, and to ask it costs more.
+    ['time', shorten], ['faults', fewerFaults], ['clients', fewerClients], ['servers', fewerServers], ['time', earlier], ['chance', calmer], ['operations', fewerOps],
+    ['servers', fewerServers], ['faults', fewerFaults], ['times', simplerTimes], ['settings', moreOrdinarySettings], ['faults', fewerFaults], ['clients', fewerClients], ['chance', calmer],
+    ['operations', fewerOps], ['time', shorten],
   ];
   for (const [name, make] of steps) {
     step = name;
@@ -77,6 +79,13 @@ async function shorten(oracle: Oracle): Promise<void> {
   for (const untilMs of [Math.ceil((virtualMs + 1) / 100) * 100, Math.ceil((virtualMs + 1) / 1000) * 1000 + 1000]) {
     if (untilMs < oracle.plan.untilMs && (await oracle.fails({ ...oracle.plan, untilMs }))) return;
   }
+}
+
+/** All that is timed happens earlier by the same amount: what was before it may have been of no use. */
+async function earlier(oracle: Oracle): Promise<void> {
+  const first = Math.min(...[...oracle.plan.faults, ...oracle.plan.ops].map(({ when }) => when.atMs ?? Infinity));
+  if (!Number.isFinite(first)) return;
+  for (const by of [first - 500, first / 2, first / 4]) if (by > 100 && (await oracle.fails(shifted(oracle.plan, Math.floor(by))))) return;
 }
 
 async function fewerFaults(oracle: Oracle): Promise<void> {

@@ -1,5 +1,5 @@
 /** Shorter and rounder times. */
-import type { FaultPlan, Plan } from '../plan/plan.ts';
+import type { FaultPlan, Moment, Plan } from '../plan/plan.ts';
 
 const DURATIONS = ['forMs', 'downMs', 'staggerMs', 'lateMs', 'extraMs'];
 const STEPS = [1000, 100, 10, 1];
@@ -33,6 +33,12 @@ export function allRounded(plan: Plan, step: number): Plan {
       return { ...fault, when: { ...fault.when, ...(atMs === undefined ? {} : { atMs: round(atMs) }), ...(plusMs === undefined || plusMs < step ? {} : { plusMs: round(plusMs) }) }, action: action as unknown as FaultPlan['action'] };
     }),
   };
+}
+
+/** Everything that has a time happens this much earlier. */
+export function shifted(plan: Plan, byMs: number): Plan {
+  const shift = <T extends { readonly when: Moment }>(each: T): T => (each.when.atMs === undefined ? each : { ...each, when: { ...each.when, atMs: Math.max(0, each.when.atMs - byMs) } });
+  return { ...plan, faults: plan.faults.map(shift), ops: plan.ops.map(shift) };
 }
 
 /** For each time of a fault: the plans with a simpler one, of which the first that will do is taken. */

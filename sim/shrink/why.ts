@@ -4,7 +4,7 @@ import type { Plan } from '../plan/plan.ts';
 import type { RunResult } from '../run/result.ts';
 import { describeFault, describeOp } from './describe.ts';
 import type { RunPlan } from './oracle.ts';
-import { withClients, withFaults, withOps, withoutFault, withSkipped } from './parts.ts';
+import { sentBy, withClients, withFaults, withOps, withoutFault, withSkipped } from './parts.ts';
 import { drawnBy } from './shrink-plan.ts';
 
 export interface Removal {
@@ -36,14 +36,15 @@ export function removals(plan: Plan, result: RunResult): readonly Removal[] {
     ...plan.faults.map((fault): Removal => ({ id: fault.id, kind: 'fault', what: describeFault(fault), plan: withoutFault(plan, fault.id) })),
     ...plan.ops.map((op): Removal => ({ id: op.id, kind: 'op', what: describeOp(op), plan: withOps(plan, plan.ops.filter(({ id }) => id !== op.id)) })),
     ...(plan.clients.length < 2 ? [] : plan.clients.map(({ id }): Removal => ({ id: `client-${id}`, kind: 'client', what: `client-${id} and all that it does`, plan: withClients(plan, plan.clients.flatMap((each) => (each.id === id ? [] : [each.id]))) }))),
-    ...drawing.flatMap(({ id }) => parts(drawnBy(result, id)).map(([from, to]): Removal => ({ id: `client-${id}#${from}-${to}`, kind: 'ops', what: `operations ${from} to ${to} of client-${id}`, plan: withSkipped(plan, [{ client: id, from, to }]) }))),
+    ...drawing.flatMap(({ id }) => parts(sentBy(plan, id, drawnBy(result, id))).map(([from, to]): Removal => ({ id: `client-${id}#${from}${to === from ? '' : `-${to}`}`, kind: 'ops', what: `${to === from ? `operation ${from}` : `operations ${from} to ${to}`} of client-${id}`, plan: withSkipped(plan, [{ client: id, from, to }]) }))),
     ...['net', 'disk', ...drawing.map(({ id }) => `client-${id}`)].filter((name) => !plan.calm.includes(name)).map((name): Removal => ({ id: `calm ${name}`, kind: 'chance', what: `the chance in ${name}`, plan: { ...plan, calm: [...plan.calm, name] } })),
   ];
 }
 
-function parts(drawn: number): readonly (readonly [number, number])[] {
-  const size = Math.ceil(drawn / OP_PARTS);
-  return Array.from({ length: size === 0 ? 0 : Math.ceil(drawn / size) }, (_, i) => [i * size + 1, Math.min(drawn, (i + 1) * size)] as const);
+/** Ranges that have about as many of these numbers each. */
+function parts(numbers: readonly number[]): readonly (readonly [number, number])[] {
+  const size = Math.max(1, Math.ceil(numbers.length / OP_PARTS));
+  return Array.from({ length: Math.ceil(numbers.length / size) }, (_, i) => [numbers[i * size] as number, numbers[Math.min(numbers.length, (i + 1) * size) - 1] as number] as const);
 }
 
 export async function why(plan: Plan, result: RunResult, run: RunPlan, onProgress: (done: number, of: number) => void = () => {}): Promise<Why> {
