@@ -2,6 +2,7 @@
  * What servers say of their disks, against the bytes on them.
  *
  *   QuorumDurability           whoever sends ACK or ACKEPOCH has what it promises on its disk; whatever is committed is on the disks of a quorum
+ *   Suspect                    a server finds its disk damaged only if it is: no crash and no refused write may leave one like that
  *   EpochsOnDisk               current <= accepted, and nothing of an epoch is logged before currentEpoch says so; epochs never go back: who boots
  *                              knows what it promised before
  *   CommittedLogMonotonicity   what is committed is never removed from a log, by TRUNC or by SNAP
@@ -26,6 +27,8 @@ export class Durability {
   readonly #fail: Fail;
   readonly #committed: CommittedLog;
   readonly #disks = new Map<number, Disk>();
+  /** Each server's files as it last started. */
+  readonly #files = new Map<number, Disk['files']>();
   readonly #logs = new Map<number, DurableLog>();
   /** Not running: whatever is done to such a disk, it has kept its word, so the log stays what it was. */
   readonly #down = new Set<number>();
@@ -36,6 +39,10 @@ export class Durability {
   readonly #offered = new Map<number, number>();
   /** Set once the ensemble is known. */
   voters = 0;
+  /** How often a server has come back to another disk than before. */
+  disksChanged = 0;
+  /** Some disk has been damaged, lost or swapped. */
+  damaged = false;
 
   constructor(committed: CommittedLog, fail: Fail) {
     this.#committed = committed;
@@ -44,6 +51,9 @@ export class Durability {
 
   /** `disk` gives the files as they are at the time: a disk may be lost or swapped. */
   started(sid: number, disk: Disk): void {
+    const files = this.#files.get(sid);
+    if (files !== undefined && files !== disk.files) this.disksChanged++;
+    this.#files.set(sid, disk.files);
     this.#disks.set(sid, disk);
     this.#down.delete(sid);
     // The crash may have taken back what was in flight, and brought some of it to the disk.
@@ -76,6 +86,7 @@ export class Durability {
   }
 
   booted(sid: number, acceptedEpoch: number, currentEpoch: number, suspect: boolean): void {
+    if (suspect && !this.damaged) this.#fail('Suspect', `server ${sid} takes its disk for damaged, and no disk has been`, { processes: [serverName(sid)] });
     const promised = this.#promised.get(sid);
     // Another disk cannot know; a suspect server says that it may have forgotten, and takes no part.
     if (promised === undefined || promised.files !== this.#disks.get(sid)?.files || suspect) return;

@@ -104,6 +104,11 @@ export class Judge {
     this.#durability.crashed(sid);
   }
 
+  /** What is on some disk is not what was written there. */
+  diskDamaged(): void {
+    this.#durability.damaged = true;
+  }
+
   onTrace(sid: number, name: string, fields: Readonly<Record<string, unknown>>): void {
     switch (name) {
       case 'Boot': {

@@ -1,7 +1,7 @@
 /**
  * Who leads an epoch, and with what history.
  *
- *   Leadership           at most one server is established for an epoch; two may believe that they lead
+ *   Leadership           at most one server has a quorum's promise of an epoch, and only once; two may believe that they lead
  *   PrimaryIntegrity     when a leader is established, its log holds everything that is committed
  *   ProcessConsistency   a follower that acks NEWLEADER has the leader's initial history: the same hash at the same zxid
  *
@@ -20,6 +20,8 @@ interface Beginning {
   chain: number | null;
   /** Followers that acked before that, with the hash of theirs. */
   readonly acked: Map<number, number>;
+  /** Durability.disksChanged at the time: who has got another disk does not know what it has promised. */
+  readonly disksChanged: number;
 }
 
 export class Leadership {
@@ -37,7 +39,12 @@ export class Leadership {
 
   /** A leader has its quorum of ACKEPOCHs: this is the epoch's initial history. */
   synchronizes(leader: number, epoch: number, initialZxid: Zxid): void {
-    this.#beginnings.set(epoch, { leader, initialZxid, chain: null, acked: new Map() });
+    const { disksChanged } = this.#durability;
+    const before = this.#beginnings.get(epoch);
+    if (before !== undefined && before.disksChanged === disksChanged) {
+      this.#fail('Leadership', `server ${leader} has a quorum's promise of epoch ${epoch}, which server ${before.leader} has had before`, { processes: [serverName(before.leader), serverName(leader)] });
+    }
+    this.#beginnings.set(epoch, { leader, initialZxid, chain: null, acked: new Map(), disksChanged });
   }
 
   established(sid: number, epoch: number, initialZxid: Zxid): void {

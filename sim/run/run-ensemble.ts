@@ -153,6 +153,7 @@ class EnsembleRun {
       const struck = act(this.#arena, action, { id, prng, place });
       if (struck.length === 0) return;
       if (mark !== undefined) this.#world.marks.hit(mark);
+      if (action.kind === 'rot' || action.kind === 'lose-disk' || action.kind === 'swap-disks') this.#judge.diskDamaged();
       this.#struck[action.kind] = (this.#struck[action.kind] ?? 0) + 1;
       const lanes = struck.map((server) => server.process.name);
       this.#world.trace('nemesis', action.kind, { id, on: lanes.join(' ') });
