@@ -38,6 +38,14 @@ const KEYS = [
   ['B', 'the neighbour beside it'], ['P', 'where the runs part'], ['Home End', 'begin, end'], ['Esc', 'let go of everything'], ['?', 'this'],
 ] as const;
 
+/** The first in full, the others as buttons that copy them. */
+function commands({ commands: [first, ...others] }: PageMeta): string {
+  const e = escapeHtml;
+  if (first === undefined) return '';
+  const rest = others.map(({ label, command }) => `<button type="button" class="small" data-copy="${e(command)}" title="${e(command)}" aria-label="Copy the line to ${e(label)}">${e(label)}</button>`).join('');
+  return `<div class="command"><span>${e(first.label)}</span><code>${e(first.command)}</code><button type="button" class="small" data-copy="${e(first.command)}" aria-label="Copy the line to ${e(first.label)}">Copy</button></div>${rest === '' ? '' : `<div class="command"><span>copy</span>${rest}</div>`}`;
+}
+
 function chip(name: string, label: string, shape: string): string {
   return `<button type="button" data-shows="${name}" aria-pressed="true"><span class="swatch ${shape} c-${name}"></span>${label}</button>`;
 }
@@ -71,7 +79,7 @@ export function renderPage(data: PageData, { script, style }: PageParts): string
     <div class="names"><span class="brand"><b>drey</b> sim</span><h1>${e(meta.scenario)}</h1><span class="chip">seed ${e(meta.seed)}</span><span class="chip">${meta.servers} servers</span>${meta.mutant === undefined ? '' : `<span class="chip mutant">mutant ${e(meta.mutant)}</span>`}</div>
     <p class="verdict${meta.outcome === 'ok' ? ' good' : ''}" id="verdict"><span class="mark">${OUTCOMES[meta.outcome]}</span><span class="text">${e(verdict(meta, run))}</span></p>
   </div>
-  <div class="commands">${meta.commands.map(({ label, command }) => `<div class="command"><span>${e(label)}</span><code>${e(command)}</code><button type="button" class="small" data-copy="${e(command)}" aria-label="Copy the line to ${e(label)}">Copy</button></div>`).join('')}</div>
+  <div class="commands">${commands(meta)}</div>
   <dl class="facts">${meta.facts.map(({ label, value }) => `<div><dt>${e(label)}</dt><dd>${e(value)}</dd></div>`).join('')}</dl>
 </header>
 <div class="bar" role="toolbar" aria-label="Timeline">

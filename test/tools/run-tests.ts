@@ -11,7 +11,7 @@ if (major < 24) {
   console.error(`The tests run the TypeScript sources and need Node 24, which \`npm install\` brings; this is ${process.version}. Run them with \`npm test\`.`);
   process.exit(1);
 }
-for (const [command, what] of [['java', 'Apache ZooKeeper, Apache Kafka and the JVM clients'], ['mvn', 'Apache ZooKeeper and Apache Kafka'], ['python3', 'kazoo']] as const) {
+for (const [command, what] of [['java', 'Apache ZooKeeper, Apache Kafka and the JVM clients'], ['mvn', 'Apache ZooKeeper and Apache Kafka'], ['python3', 'kazoo'], [process.env['CHROMIUM'] ?? 'chromium', 'the page of a simulated run in a browser']] as const) {
   if (spawnSync(command, ['--version'], { stdio: 'ignore' }).error) console.error(`NOTE: ${command} is missing: tests against ${what} will be skipped.`);
 }
 

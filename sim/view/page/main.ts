@@ -487,9 +487,10 @@ function setUpButtons(): void {
     copy.addEventListener('click', () => {
       const text = copy.getAttribute('data-copy') as string;
       void copyText(text).then((done) => {
-        copy.textContent = done ? 'Copied' : 'Select it';
+        const label = copy.textContent;
+        copy.textContent = done ? 'Copied' : 'Not allowed';
         say(done ? 'Copied' : 'Copying is not allowed here');
-        setTimeout(() => (copy.textContent = 'Copy'), 1500);
+        if (label !== 'Copied') setTimeout(() => (copy.textContent = label), 1500);
       });
     });
   }
