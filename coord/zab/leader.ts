@@ -135,6 +135,18 @@ export class Leader {
     }
   }
 
+  /**
+   * A new election channel of this peer: the process that a learner channel from before belongs to may be gone without a word. While a learner
+   * synchronizes, only its election channel shows that it is alive, and that one may now be another life's.
+   */
+  onElectionChannelUp(sid: number): void {
+    for (const learner of this.#learners.values()) {
+      if (learner.sid !== sid || learner.synced || learner.sinceMs === this.#context.nowMs) continue;
+      this.#context.close(learner.channel.number, 'the learner may have started again');
+      this.#drop(learner);
+    }
+  }
+
   /** Whatever was heard of a learner on its election channel. */
   onHeard(sid: number): void {
     if (this.#followedMs.has(sid)) {

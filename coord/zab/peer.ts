@@ -188,6 +188,7 @@ export class Peer implements PeerCore {
     context.lastHeardMs.set(sid, context.nowMs);
     if (kind === 'election') {
       context.electionChannels.set(sid, channel);
+      this.#leader?.onElectionChannelUp(sid);
       if (this.state === 'LOOKING' && !context.diskFailed) this.#election.onChannelUp(sid);
     } else if (this.#learner?.leader === sid && this.#learner.wantsChannel) {
       this.#learner.onChannelUp(channel);
