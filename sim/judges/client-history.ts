@@ -132,17 +132,20 @@ export class ClientHistory {
     };
     /** One key of what each session has in ephemerals. */
     const ephemerals = new Map<bigint, string>();
+    const keyOf: string[] = [];
     for (const { call } of this.#recorded) {
       const keys = keysOf(call, root);
-      for (const key of keys) union(key, keys[0] as string);
+      const key = keys[0] as string;
+      keyOf.push(key);
+      for (let i = 1; i < keys.length; i++) union(keys[i] as string, key);
       if (!isEphemeral(call)) continue;
       const known = ephemerals.get(call.sessionId);
-      if (known === undefined) ephemerals.set(call.sessionId, keys[0] as string);
-      else union(known, keys[0] as string);
+      if (known === undefined) ephemerals.set(call.sessionId, key);
+      else union(known, key);
     }
     const parts = new Map<string, Recorded[]>();
-    for (const each of this.#recorded) {
-      const key = find(keysOf(each.call, root)[0] as string);
+    for (const [i, each] of this.#recorded.entries()) {
+      const key = find(keyOf[i] as string);
       const part = parts.get(key);
       if (part === undefined) parts.set(key, [each]);
       else part.push(each);

@@ -25,7 +25,8 @@ export class DurableLog {
   #segment = 0;
   #offset = 0;
   #begun = false;
-  #numbers: { readonly name: string; readonly number: number }[] = [];
+  /** Segments from the one that is being read on; the bytes are the disk's own. */
+  #segments: { readonly number: number; readonly bytes: Buffer }[] = [];
   #seenChanges = -1;
   /** Ends of groups after the base, ascending, and the hash of the log up to there. */
   readonly #zxids: Zxid[] = [];
@@ -85,13 +86,17 @@ export class DurableLog {
     const changes = counts.creates + counts.removes;
     if (changes !== this.#seenChanges) {
       this.#seenChanges = changes;
-      this.#numbers = this.#files.names().map((name) => ({ name, number: segmentNumber(name) ?? -1 })).filter(({ number }) => number >= this.#segment);
-      this.#numbers.sort((a, b) => a.number - b.number);
+      this.#segments = [];
+      for (const name of this.#files.names()) {
+        const number = segmentNumber(name) ?? -1;
+        if (number < this.#segment) continue;
+        const content = this.#files.bytesOf(name);
+        this.#segments.push({ number, bytes: Buffer.from(content.buffer, content.byteOffset, content.length) });
+      }
+      this.#segments.sort((a, b) => a.number - b.number);
     }
-    for (const { name, number } of this.#numbers) {
+    for (const { number, bytes } of this.#segments) {
       if (number < this.#segment) continue;
-      const content = this.#files.bytesOf(name);
-      const bytes = Buffer.from(content.buffer, content.byteOffset, content.length);
       let at = number === this.#segment ? this.#offset : 0;
       for (let record = readRecord(bytes, at, number, true); record !== null; record = readRecord(bytes, at, number, true)) {
         if (!this.#take(record, onRestart)) break;
@@ -114,7 +119,7 @@ export class DurableLog {
         const { previous } = head;
         const isAhead = this.#begun && previous !== null && isBefore({ segment: this.#segment, offset: this.#offset }, previous);
         // Or it was let go of, before anybody looked: the state holds it.
-        const isPurged = isAhead && !this.#numbers.some(({ number }) => number === previous.segment);
+        const isPurged = isAhead && !this.#segments.some(({ number }) => number === previous.segment);
         if (isAhead && !isPurged) return false;
         this.#raise(head.acceptedEpoch, head.currentEpoch);
         this.suspect = head.suspect;

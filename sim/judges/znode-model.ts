@@ -6,6 +6,7 @@
  */
 import { Code } from '../../coord/wire/codes.ts';
 import { mix, type SequentialModel } from './linearizability.ts';
+import { PersistentMap } from './persistent-map.ts';
 
 export interface Mutation {
   readonly kind: 'create' | 'set' | 'delete' | 'check';
@@ -45,19 +46,21 @@ interface Znode {
   readonly version: number;
   readonly owner: bigint;
   readonly creates: number;
+  /** How many it has. */
+  readonly children: number;
 }
 export interface Znodes {
-  readonly nodes: ReadonlyMap<string, Znode>;
+  readonly nodes: PersistentMap<string, Znode>;
   /** Sessions that have ended, as far as it mattered here. */
   readonly ended: ReadonlySet<bigint>;
   readonly hash: number;
 }
 
 const ROOT = '/';
-/** Of '/', which cannot be deleted and is shared by everyone, only the count of its creates is kept, and only if `root` says so. */
+/** '/' cannot be deleted and is everyone's parent: of its children it knows only if `root` says so. */
 export function znodeModel(root: boolean): SequentialModel<Znodes, ZnodeOp> {
   return {
-    init: { nodes: new Map([[ROOT, { data: '', version: 0, owner: 0n, creates: 0 }]]), ended: new Set(), hash: 0 },
+    init: { nodes: new PersistentMap([[ROOT, { data: '', version: 0, owner: 0n, creates: 0, children: 0 }]]), ended: new Set(), hash: 0 },
     step: (state, op) => stepZnodes(state, op, root),
     readsOnly: ({ kind, outcome }) => kind === 'read' || kind === 'children' || (kind !== 'end-session' && outcome !== null && outcome.err !== 0),
     hash: (state) => state.hash,
@@ -69,7 +72,7 @@ function stepZnodes(state: Znodes, op: ZnodeOp, root: boolean): Znodes | null {
   const { outcome } = op;
   switch (op.kind) {
     case 'end-session':
-      return endSession(state, op.session);
+      return state.ended.has(op.session) ? state : new Draft(state, op.session, root).end(op.session);
     case 'read': {
       const node = state.nodes.get(op.path);
       if (outcome === null) return state;
@@ -83,9 +86,7 @@ function stepZnodes(state: Znodes, op: ZnodeOp, root: boolean): Znodes | null {
       if (outcome === null) return state;
       if (outcome.err !== (node === undefined ? Code.NONODE : Code.OK)) return null;
       if (node === undefined || outcome.children === undefined) return state;
-      let count = 0;
-      for (const path of state.nodes.keys()) if (path !== ROOT && parentOf(path) === op.path) count++;
-      if (count !== outcome.children.length) return null;
+      if (node.children !== outcome.children.length) return null;
       const prefix = op.path === ROOT ? ROOT : `${op.path}/`;
       return outcome.children.every((name) => state.nodes.has(prefix + name)) ? state : null;
     }
@@ -115,7 +116,7 @@ class Draft {
   readonly #before: Znodes;
   readonly #session: bigint;
   readonly #root: boolean;
-  #nodes: Map<string, Znode> | null = null;
+  #nodes: PersistentMap<string, Znode>;
   #hash: number;
   /** What the last create made, and the version that the last set left. */
   created: string | null = null;
@@ -125,6 +126,7 @@ class Draft {
     this.#before = before;
     this.#session = session;
     this.#root = root;
+    this.#nodes = before.nodes;
     this.#hash = before.hash;
   }
 
@@ -138,8 +140,8 @@ class Draft {
       const full = sequential ? path + String(parent.creates).padStart(10, '0') : path;
       if (this.#get(full) !== undefined) return Code.NODEEXISTS;
       this.created = full;
-      this.#put(full, { data: value, version: 0, owner: ephemeral ? this.#session : 0n, creates: 0 });
-      if (parentPath !== ROOT || this.#root) this.#put(parentPath, { ...parent, creates: parent.creates + 1 });
+      this.#put(full, { data: value, version: 0, owner: ephemeral ? this.#session : 0n, creates: 0, children: 0 });
+      if (parentPath !== ROOT || this.#root) this.#put(parentPath, { ...parent, creates: parent.creates + 1, children: parent.children + 1 });
       return Code.OK;
     }
     const node = this.#get(path);
@@ -149,42 +151,45 @@ class Draft {
       this.version = node.version + 1;
       this.#put(path, { ...node, data: value, version: this.version });
     } else if (kind === 'delete') {
-      for (const other of (this.#nodes ?? this.#before.nodes).keys()) if (other !== ROOT && parentOf(other) === path) return Code.NOTEMPTY;
+      if (node.children > 0) return Code.NOTEMPTY;
       this.#put(path, undefined);
+      this.#orphan(path);
     }
     return Code.OK;
   }
 
   state(): Znodes {
-    return this.#nodes === null ? this.#before : { nodes: this.#nodes, ended: this.#before.ended, hash: this.#hash };
+    return this.#nodes === this.#before.nodes ? this.#before : { nodes: this.#nodes, ended: this.#before.ended, hash: this.#hash };
+  }
+
+  /** Its ephemerals go with it, and it can do nothing more. */
+  end(session: bigint): Znodes {
+    const own: string[] = [];
+    for (const [path, node] of this.#nodes.entries()) if (node.owner === session) own.push(path);
+    for (const path of own) {
+      this.#put(path, undefined);
+      this.#orphan(path);
+    }
+    const hash = this.#hash ^ mix(Number(BigInt.asIntN(32, session)) ^ Number(BigInt.asIntN(32, session >> 32n)) ^ 0x5e55);
+    return { nodes: this.#nodes, ended: new Set(this.#before.ended).add(session), hash };
   }
 
   #get(path: string): Znode | undefined {
-    return (this.#nodes ?? this.#before.nodes).get(path);
+    return this.#nodes.get(path);
   }
 
   #put(path: string, node: Znode | undefined): void {
-    this.#nodes ??= new Map(this.#before.nodes);
     const old = this.#nodes.get(path);
     if (old !== undefined) this.#hash ^= hashZnode(path, old);
-    if (node === undefined) this.#nodes.delete(path);
-    else {
-      this.#nodes.set(path, node);
-      this.#hash ^= hashZnode(path, node);
-    }
+    if (node !== undefined) this.#hash ^= hashZnode(path, node);
+    this.#nodes = this.#nodes.with(path, node);
   }
-}
 
-function endSession(state: Znodes, session: bigint): Znodes {
-  if (state.ended.has(session)) return state;
-  const nodes = new Map(state.nodes);
-  let hash = state.hash ^ mix(Number(BigInt.asIntN(32, session)) ^ Number(BigInt.asIntN(32, session >> 32n)) ^ 0x5e55);
-  for (const [path, node] of state.nodes) {
-    if (node.owner !== session) continue;
-    nodes.delete(path);
-    hash ^= hashZnode(path, node);
+  #orphan(path: string): void {
+    const parentPath = parentOf(path);
+    const parent = this.#nodes.get(parentPath);
+    if (parent !== undefined && (parentPath !== ROOT || this.#root)) this.#put(parentPath, { ...parent, children: parent.children - 1 });
   }
-  return { nodes, ended: new Set(state.ended).add(session), hash };
 }
 
 function hashZnode(path: string, { data, version, owner, creates }: Znode): number {
@@ -199,7 +204,9 @@ function hashZnode(path: string, { data, version, owner, creates }: Znode): numb
 function sameZnodes(a: Znodes, b: Znodes): boolean {
   if (a.nodes.size !== b.nodes.size || a.ended.size !== b.ended.size) return false;
   for (const session of a.ended) if (!b.ended.has(session)) return false;
-  for (const [path, node] of a.nodes) {
+  // Walking over one version of the map while another is read would turn it over each time.
+  const entries = [...a.nodes.entries()];
+  for (const [path, node] of entries) {
     const other = b.nodes.get(path);
     if (other === undefined) return false;
     if (other !== node && (other.data !== node.data || other.version !== node.version || other.owner !== node.owner || other.creates !== node.creates)) return false;

@@ -2,6 +2,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { checkLinearizable, type Operation, type SequentialModel } from '../../sim/judges/linearizability.ts';
+import { PersistentMap } from '../../sim/judges/persistent-map.ts';
 import { znodeModel, type Mutation, type Outcome, type ZnodeOp } from '../../sim/judges/znode-model.ts';
 import { Code } from '../../coord/wire/codes.ts';
 
@@ -239,4 +240,22 @@ test('what a real sequential object did is accepted, however the calls overlap; 
     { numRuns: 1500, seed: 2 },
   );
   t.true(rejected > 100, `${rejected} rejected`);
+});
+
+test('a persistent map keeps every version', (t) => {
+  const change = fc.record({ from: fc.nat(), key: fc.integer({ min: 0, max: 4 }), value: fc.option(fc.integer({ min: 0, max: 3 }), { nil: undefined }) });
+  fc.assert(
+    fc.property(fc.array(change, { maxLength: 30 }), (changes) => {
+      const versions: { map: PersistentMap<number, number>; expected: Map<number, number> }[] = [{ map: new PersistentMap(), expected: new Map() }];
+      for (const { from, key, value } of changes) {
+        const { map, expected } = versions[from % versions.length] as (typeof versions)[number];
+        const copy = new Map(expected);
+        if (value === undefined) copy.delete(key);
+        else copy.set(key, value);
+        versions.push({ map: map.with(key, value), expected: copy });
+      }
+      for (const { map, expected } of versions) t.deepEqual([...map.entries()].sort(), [...expected].sort());
+    }),
+    { numRuns: 500, seed: 3 },
+  );
 });
