@@ -42,6 +42,8 @@ async function main(argv: readonly string[]): Promise<void> {
     .description("A coordination service that speaks ZooKeeper's protocol, stream jobs on top of it, and the simulator that tests both.")
     .version(version())
     .showHelpAfterError('(drey --help shows the commands)')
+    // What follows a command is that command's: only so can it tell its own options from those of its subcommands.
+    .enablePositionalOptions()
     .exitOverride();
   // `help zk` and `zk --help` are the same: only the command itself knows its options.
   if (argv[0] === 'help' && argv[1] !== undefined) argv = [...argv.slice(1), '--help'];

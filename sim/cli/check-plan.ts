@@ -44,6 +44,7 @@ const actions: Readonly<Record<FaultAction['kind'], Readonly<Record<string, Chec
   'kafka-lost-ack': { times: whole },
   'poison-record': { partition: whole },
   'more-partitions': { partitions: whole },
+  depose: {},
 };
 
 /** What is wrong with it, in one line; null if it is a plan. */
