@@ -37,12 +37,12 @@ export const synchronizationMutants: readonly Mutant[] = [
   {
     name: 'established-without-newleader-acks', historic: 'ZK-3911', summary: 'a leader is established by ACKEPOCHs: it serves before a quorum has its history',
     edits: [{ file: 'coord/zab/leader.ts', find: '    for (const learner of this.#learners.values()) if (learner.newLeaderAcked) acked++;\n', replace: '    for (const learner of this.#learners.values()) if (learner.ackEpoch !== null) acked++;\n' }],
-    hunts: [{ scenario: 'leader-loss', servers: 3 }, { scenario: 'power-failure', servers: 3 }], expects: ['QuorumDurability', 'TotalOrder', 'PrimaryIntegrity', 'Durability', 'AckedWrites'],
+    hunts: [{ scenario: 'power-failure', servers: 3 }, { scenario: 'leader-loss', servers: 3 }], expects: ['QuorumDurability', 'TotalOrder', 'PrimaryIntegrity', 'Durability', 'AckedWrites'],
   },
   {
     name: 'epoch-before-txns', historic: 'ZK-4643', summary: 'currentEpoch is on disk before the txns of the synchronization are',
     edits: [{ file: LEARNER, find: "        if (this.#phase !== 'accepted') return 'DIFF out of place';\n", replace: "        if (this.#phase !== 'accepted') return 'DIFF out of place';\n        this.#context.persistEpochs(this.#epoch, this.#epoch);\n" }],
-    hunts: [{ scenario: 'leader-loss', servers: 3 }, { scenario: 'power-failure', servers: 5 }], expects: ['EpochsOnDisk', 'ProcessConsistency', 'TotalOrder', 'PrimaryIntegrity', 'Durability'],
+    hunts: [{ scenario: 'ZK-4643', servers: 3 }, { scenario: 'leader-loss', servers: 3 }], expects: ['ProcessConsistency', 'TotalOrder', 'PrimaryIntegrity', 'QuorumDurability', 'CommittedLogMonotonicity'],
   },
   {
     name: 'epoch-after-its-txns', historic: 'ZK-EPOCH-WINDOW', summary: 'txns of the new epoch are logged before currentEpoch is',
@@ -76,7 +76,7 @@ export const synchronizationMutants: readonly Mutant[] = [
   {
     name: 'commit-before-uptodate-lost', historic: 'ZK-4394', summary: 'what is committed between NEWLEADER and UPTODATE is not delivered by UPTODATE',
     edits: [{ file: LEARNER, find: '    const why = this.#onCommit(zxid);\n', replace: '    const why = this.#onCommit(Math.max(context.committedZxid, Math.min(zxid, context.history.lastZxid, makeZxid(this.#epoch, 0))));\n' }],
-    hunts: [{ scenario: 'rolling-restart', servers: 5 }, { scenario: 'flood', servers: 3 }, { scenario: 'leader-loss', servers: 3 }], expects: ['SyncRead', 'UpToDate', 'Liveness'],
+    hunts: [{ scenario: 'ZK-4394', servers: 3 }], expects: ['SyncRead', 'LocalPrimaryOrder', 'Liveness'],
   },
   {
     name: 'trunc-keeps-newer-state', historic: 'ZK-4837', summary: 'the whole log is applied at boot, and TRUNC cuts the log but not the state',
@@ -105,7 +105,7 @@ export const synchronizationMutants: readonly Mutant[] = [
       { file: LEARNER, find: '  #snapshot: Snapshot | null = null;\n', replace: '  #snapshot: Snapshot | null = null;\n  #truncTo = -1;\n' },
       { file: LEARNER, find: '    this.#progress();\n    const why = this.#accept(message);\n', replace: '    this.#progress();\n    if (this.#truncTo >= 0) this.#context.history.truncate(this.#truncTo);\n    this.#truncTo = -1;\n    const why = this.#accept(message);\n' },
     ],
-    hunts: [{ scenario: 'split-brain', servers: 3 }, { scenario: 'leader-loss', servers: 3 }], expects: ['QuorumDurability', 'TotalOrder', 'ProcessConsistency'],
+    hunts: [{ scenario: 'ZK-5094', servers: 3 }], expects: ['QuorumDurability', 'TotalOrder', 'ProcessConsistency'],
   },
   {
     name: 'trunc-one-too-few', historic: 'ZK-1154', summary: 'TRUNC leaves one group too many in the log',
@@ -115,7 +115,7 @@ export const synchronizationMutants: readonly Mutant[] = [
   {
     name: 'trunc-one-too-many', historic: 'ZK-1156', summary: 'TRUNC takes one group more than was asked, which may have been acked and committed',
     edits: [{ file: LEARNER, find: '    this.#context.truncate(zxid);\n', replace: '    const lower = history.indexAfter(zxid) > history.firstIndex ? history.groupAt(history.indexAfter(zxid) - 1).firstZxid - 1 : zxid;\n    this.#context.truncate(lower >= history.truncateFloor && history.indexAfter(lower) >= 0 ? lower : zxid);\n' }],
-    hunts: [{ scenario: 'leader-loss', servers: 3 }, { scenario: 'split-brain', servers: 3 }], expects: ['Durability', 'CommittedLog', 'ProcessConsistency', 'QuorumDurability'],
+    hunts: [{ scenario: 'leader-loss', servers: 3 }, { scenario: 'split-brain', servers: 3 }], expects: ['CommittedLogMonotonicity', 'ProcessConsistency', 'QuorumDurability', 'TotalOrder'],
   },
   {
     name: 'snap-in-effect-early', historic: 'ZK-3642', summary: 'a received SNAP counts in memory before it is durable, so that a DIFF may be put on top of nothing',
@@ -124,11 +124,11 @@ export const synchronizationMutants: readonly Mutant[] = [
       { file: CONTEXT, find: '  onPersisted(seq: number): void {', replace: "  takeUndurable(baseZxid: Zxid): void {\n    this.history.install(baseZxid);\n    this.effects.push({ type: 'resetState', baseZxid });\n  }\n\n  onPersisted(seq: number): void {" },
       { file: CONTEXT, find: "      this.effects.push({ type: 'resetState', baseZxid: this.#install.baseZxid });\n", replace: '' },
     ],
-    hunts: [{ scenario: 'leader-loss', servers: 3 }, { scenario: 'power-failure', servers: 5 }], expects: ['QuorumDurability', 'EpochsOnDisk'],
+    hunts: [{ scenario: 'ZK-3642', servers: 3 }, { scenario: 'ZK-3642', servers: 5 }], expects: ['QuorumDurability', 'EpochsOnDisk'],
   },
   {
     name: 'snap-newleader-early', historic: 'ZK-3104, ZK-962', summary: 'behind a SNAP NEWLEADER comes before what the learner had acked already is sent again',
     edits: [{ file: HANDLER, find: "(this.#plan.type === 'SNAP' ? this.#targetZxid : initialZxid)", replace: 'initialZxid' }],
-    hunts: [{ scenario: 'bad-disks', servers: 3 }, { scenario: 'bad-disks', servers: 5 }], expects: ['QuorumDurability', 'Durability', 'CommittedLog', 'TotalOrder', 'PrimaryIntegrity'],
+    hunts: [{ scenario: 'ZK-3104-SUSPECT', servers: 3 }], expects: ['QuorumDurability', 'CommittedLogMonotonicity', 'TotalOrder', 'PrimaryIntegrity'],
   },
 ];

@@ -15,7 +15,7 @@ export const STORY_MARKS = [
   'a leader that was synchronized sends a DIFF', 'broken at TRUNC', 'the leader died before its SNAP was durable', 'died at NEWLEADER behind a SNAP',
   'died amid a SNAP', 'died in a flush', 'writes go on beside a stalled SNAP', 'leader died in discovery', 'joined in another round',
   'a new election within an election', 'elected beside an unreachable peer', 'cut off when established', 'proposals between SNAP and UPTODATE',
-  'SYNC at a deposed leader', 'another leads after the disk of the first failed', 'died alone',
+  'SYNC at a deposed leader', 'an older tail against a newer epoch', 'died when brought in line by SNAP again', 'another leads after the disk of the first failed', 'died alone',
 ] as const;
 
 export const MARKS = [...COMMON_MARKS, ...STORY_MARKS] as const;

@@ -29,6 +29,19 @@ export const snapshotStories: readonly Scenario[] = [
     const snap = t.passes({ after: back, event: { who: 'F', name: 'receive SNAPEND' } });
     t.crash('F', { after: snap, ...soon(t, 'receive NEWLEADER', 15) }, t.ms(20, 200), 'died at NEWLEADER behind a SNAP');
   }, NO_LOG),
+  ...stories(['ZK-3104-SUSPECT'], 'a server whose journal has rotted is sent a SNAP that is older than what it has acked: it must have that again before it counts', ['died when brought in line by SNAP again'], (t) => {
+    // F2 follows, and has none of the writes on its disk.
+    const begun = t.begins();
+    const stalled = t.fault({ after: begun, plusMs: 5 }, { kind: 'stall-disk', on: 'follower as F2', forMs: 3000 });
+    const written = t.writes(1, { after: stalled, plusMs: 5 }, t.prng.between(10, 30));
+    const rotten = t.fault({ after: written }, { kind: 'rot', on: 'follower as F', what: 'journal', where: t.prng.float(), downMs: t.ms(20, 60) });
+    t.slowDisk('F', { after: rotten }, t.prng.pick([5, 20]), 2500);
+    const newLeader = t.passes({ after: rotten, event: { who: 'F', name: 'receive NEWLEADER' } });
+    const moment = { after: newLeader, event: { who: 'F', name: t.prng.pick(['send ACK', 'durable']), nth: t.prng.between(1, 2) } };
+    t.crash('L', moment, null);
+    t.crash('F2', moment, t.ms(80, 200));
+    t.crash('F', moment, t.ms(80, 200), 'died when brought in line by SNAP again');
+  }, { knobs: { recentBytesMax: 256 }, serverKnobs: { flushIntervalMs: 3000, flushEntriesMax: 1000 }, crowd: 0 }),
   ...stories(['ZK-962'], 'a follower is sent SNAP, crashes, is sent DIFF while the leader writes on, and serves: it must have had all of it', ['died amid a SNAP'], (t) => {
     const { back } = farBehind(t);
     t.writes(1, { after: back }, 60);

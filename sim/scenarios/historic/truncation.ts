@@ -22,7 +22,19 @@ export const truncationStories: readonly Scenario[] = [
     // And once more, as a leader if it gets so far.
     t.crash('N', { after: back, plusMs: t.ms(10, 300) }, t.ms(300, 800));
   }, { clients: 2, crowd: 1 }),
-  ...stories(['ZK-1154', 'ZK-1156'], 'the server with the highest zxid, which never committed, is away at the election and joins late: exactly its own tail goes', ['TRUNC'], (t) => {
+  ...stories(['ZK-1156'], 'the server with the highest zxid, which never committed, is away; a new leader is established and dies before it writes; the older tail must not win', ['an older tail against a newer epoch'], (t) => {
+    const begun = t.begins();
+    const cut = t.isolate('L', { after: begun, plusMs: t.ms(5, 30) }, t.ms(900, 1100));
+    t.writes(1, { after: cut, plusMs: 2 }, t.prng.between(1, 3));
+    t.crash('L', { after: cut, plusMs: t.ms(100, 400) }, null);
+    const next = t.crash('leader as N', { after: cut, event: { who: 'any', name: 'Established' }, plusMs: t.ms(3, 15) }, null);
+    const back = t.fault({ after: next, plusMs: t.ms(5, 50) }, { kind: 'start', on: 'L' });
+    const leads = t.passes({ after: back, event: { who: 'any', name: 'Established' } }, 'an older tail against a newer epoch');
+    t.op(2, 'connect', { after: leads }, { to: 'leader' });
+    t.op(2, 'sync-get', { after: leads, plusMs: 1 }, { path: '/w' });
+    t.writes(2, { after: leads, plusMs: 2 }, 3);
+  }, { clients: 2, crowd: 0 }),
+  ...stories(['ZK-1154'], 'the server with the highest zxid, which never committed, is away at the election and joins late: exactly its own tail goes', ['TRUNC'], (t) => {
     const { cut } = deposed(t, t.ms(500, 700));
     t.crash('L', { after: cut, plusMs: t.ms(20, 200) }, t.ms(1500, 2500));
   }, { clients: 2, crowd: 1 }),
