@@ -136,7 +136,7 @@ export class QuorumPeer implements ClientPipeline, PeerTransportHandler {
     const wallMs = this.#ports.clock.wallMs();
     this.#lastFlushMs = nowMs;
     const peer: PeerCore = new Peer(this.#options.peer, history, nowMs);
-    this.#server = new Server(this.#options.server, peer, tree, { nowMs, wallMs });
+    this.#server = new Server({ ...this.#options.server, detectMs: this.#ports.transport === null ? 0 : this.#options.peer.detectMs }, peer, tree, { nowMs, wallMs });
     for (const [channel, { kind, sid }] of this.#channels) this.#server.peerEvent({ type: 'channelUp', kind, channel, sid });
     this.#ports.trace.event('Boot', { applied: history.appliedZxid, lastZxid: peer.lastZxid, acceptedEpoch: history.acceptedEpoch, currentEpoch: history.currentEpoch, suspect: history.suspect });
     this.#schedule();

@@ -19,7 +19,7 @@ import { Code, OpCode } from '../wire/codes.ts';
 import { ClientRequest, type AuthId } from '../wire/types.ts';
 import type { PeerCore } from '../zab/contract.ts';
 import type { TxnGroup } from '../zab/txn-group.ts';
-import { GROUP_BYTES_MAX, REAP_INTERVAL_MS } from './limits.ts';
+import { GROUP_BYTES_MAX, REAP_INTERVAL_MS, touchIntervalMs } from './limits.ts';
 import type { ServerCounters } from './server-counters.ts';
 import type { ServerConfig } from './server.ts';
 
@@ -46,6 +46,11 @@ export class LeaderPipeline {
   readonly #counters: ServerCounters;
   readonly #prep: PrepRequest;
   readonly #tracker: SessionTracker;
+  /**
+   * How old what the leader has heard of a session may be: servers tell it every so often, and one that has lost its leader goes on answering
+   * for a while. Clients count their leases from the requests that were answered, so nobody is expired before that time is over too.
+   */
+  readonly #hearsayMs: number;
   /** Which server a session is connected to, by origin. */
   readonly #owner = new Map<bigint, number>();
   #lastProposed: Zxid;
@@ -62,9 +67,10 @@ export class LeaderPipeline {
     this.#counters = counters;
     this.#prep = new PrepRequest(tree, { juteMaxBuffer: config.juteMaxBuffer });
     this.#tracker = new SessionTracker(config.tickMs);
+    this.#hearsayMs = touchIntervalMs(config.tickMs) + (config.detectMs ?? 0);
     this.#lastProposed = Math.max(peer.lastZxid, makeZxid(epoch, 0));
     // A new leader gives every session its whole timeout again.
-    for (const [sessionId, session] of tree.sessions) this.#tracker.track(sessionId, session.timeoutMs, nowMs);
+    for (const [sessionId, session] of tree.sessions) this.#track(sessionId, session.timeoutMs, nowMs);
     this.#nextReapMs = nowMs + REAP_INTERVAL_MS;
   }
 
@@ -76,6 +82,10 @@ export class LeaderPipeline {
   }
 
   // ------------------------------------------------------------ sessions
+
+  #track(sessionId: bigint, timeoutMs: number, nowMs: number): void {
+    this.#tracker.track(sessionId, timeoutMs + this.#hearsayMs, nowMs);
+  }
 
   touch(sessionId: bigint, nowMs: number): void {
     this.onSession?.('heard', sessionId, nowMs);
@@ -138,7 +148,7 @@ export class LeaderPipeline {
       if (body.length !== SESSION_BODY_BYTES) throw new DreyError('COORD_PEER_FRAME', 'createSession without a timeout and a password');
       const timeoutMs = new DataView(body.buffer, body.byteOffset).getInt32(0);
       txn = prep.createSession(sessionId, timeoutMs, body.slice(4), zxid);
-      this.#tracker.track(sessionId, timeoutMs, nowMs);
+      this.#track(sessionId, timeoutMs, nowMs);
       this.onSession?.('heard', sessionId, nowMs);
       this.#owner.set(sessionId, originId);
     } else if (!prep.hasSession(sessionId)) {

@@ -13,6 +13,9 @@ export const CONNECTION_HELD_BYTES_MAX = 4 << 20;
 /** A face that was told to stop reads again when this share of a limit is left. */
 export const RESUME_SHARE = 0.5;
 /** Touches of sessions are told to the leader this often, at most. */
-export const TOUCH_INTERVAL_MAX_MS = 1000;
+const TOUCH_INTERVAL_MAX_MS = 250;
+export function touchIntervalMs(tickMs: number): number {
+  return Math.min(tickMs / 4, TOUCH_INTERVAL_MAX_MS);
+}
 /** Containers and TTL znodes are looked for this often. ZooKeeper: znode.container.checkIntervalMs. */
 export const REAP_INTERVAL_MS = 60_000;

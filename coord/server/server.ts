@@ -34,7 +34,7 @@ import type { TxnGroup } from '../zab/txn-group.ts';
 import { Connection, type Waiting } from './connection.ts';
 import { Kind, readRequestFrame, readRevalidatedFrame, readRevalidateFrame, readSyncFrame, readTouchFrame, RequestFrame, revalidatedFrame, revalidateFrame, syncFrame, touchFrame } from './forwarding.ts';
 import { LeaderPipeline } from './leader-pipeline.ts';
-import { CONNECTION_HELD_BYTES_MAX, CONNECTION_OUTSTANDING_MAX, RESUME_SHARE, SERVER_OUTSTANDING_BYTES_MAX, SERVER_OUTSTANDING_MAX, TOUCH_INTERVAL_MAX_MS } from './limits.ts';
+import { CONNECTION_HELD_BYTES_MAX, CONNECTION_OUTSTANDING_MAX, RESUME_SHARE, SERVER_OUTSTANDING_BYTES_MAX, SERVER_OUTSTANDING_MAX, touchIntervalMs } from './limits.ts';
 import { PendingWrites } from './pending-writes.ts';
 import type { ClientPipeline, RemoteAddress } from './pipeline.ts';
 import { ServerCounters, type ServerDescription } from './server-counters.ts';
@@ -45,6 +45,8 @@ export interface ServerConfig {
   readonly standalone: boolean;
   readonly voters: number;
   readonly tickMs: number;
+  /** How long a server may go on serving without its leader. Default 0. */
+  readonly detectMs?: number;
   readonly minSessionTimeoutMs: number;
   readonly maxSessionTimeoutMs: number;
   readonly juteMaxBuffer: number;
@@ -581,7 +583,7 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
     out.actions.length = 0;
     this.#leader?.expire(this.#nowMs, this.#wallMs);
     if (this.serving !== 'no' && this.#nowMs >= this.#nextTouchMs) {
-      this.#nextTouchMs = this.#nowMs + Math.min(this.config.tickMs / 2, TOUCH_INTERVAL_MAX_MS);
+      this.#nextTouchMs = this.#nowMs + touchIntervalMs(this.config.tickMs);
       this.#tellTouches();
     }
     let peerDeadlineMs: number;

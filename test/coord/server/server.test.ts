@@ -246,3 +246,27 @@ test('the leader hears of a session whose connection ended right after its ping 
   for (const frame of peer.sent()) readTouchFrame(Buffer.from(frame as Uint8Array), (id) => touched.push(id));
   t.deepEqual(touched, [sessionId]);
 });
+
+test('a session is not expired while a request that a server has answered may not have been heard of yet', (t) => {
+  const peer = new ScriptedPeer();
+  const tickMs = 2000;
+  const detectMs = 1000;
+  const server = new Server(
+    { sid: 2, standalone: false, voters: 3, tickMs, detectMs, minSessionTimeoutMs: 4000, maxSessionTimeoutMs: 40_000, juteMaxBuffer: 0xfffff, digest: (text) => text, superDigest: null, configData: '' },
+    peer, new DataTree(), { nowMs: 0, wallMs: 1_700_000_000_000 },
+  );
+  const password = Buffer.alloc(16);
+  server.tree.apply({ zxid: makeZxid(1, 1), timeMs: 0, sessionId: 0n, originId: 0, requestNo: 0 }, { type: 'createSession', sessionId: 5n, timeoutMs: 4000, password });
+  peer.queue({ type: 'serving', serving: 'leader', epoch: 1, originId: 0 });
+  server.drain();
+  const proposes = (): boolean => peer.events.some(({ type }) => type === 'propose');
+  // A follower may have answered up to a tell and a detection after the last that the leader heard of it; then buckets of a tick.
+  let expiredMs = 0;
+  for (let nowMs = 0; nowMs <= 12_000 && expiredMs === 0; nowMs += 50) {
+    server.time(nowMs, 0);
+    server.drain();
+    if (proposes()) expiredMs = nowMs;
+  }
+  t.true(expiredMs >= 4000 + 250 + detectMs, `at ${expiredMs} ms`);
+  t.true(expiredMs <= 4000 + 2 * tickMs, `at ${expiredMs} ms`);
+});
