@@ -8,6 +8,6 @@ export function drawUnmannered(client: ClientPlan, prng: Prng): ClientPlan {
   return {
     ...client, ...shares, kind,
     move: prng.pick([0, 0.05, 0.3]), stall: prng.pick([0, 0.02, 0.1]), misbehave: prng.pick([0, 0.02, 0.1]), timeoutMs: prng.pick([1000, 1000, 2000, 10_000]),
-    burst: kind === 'library' ? prng.pick([1, 4, 20]) : prng.pick([1, 4, 20, 100]), thinkMs: prng.pick([5, 60, 400]),
+    burst: prng.pick([1, 4, 4, 20]), thinkMs: prng.pick([5, 60, 400]),
   };
 }

@@ -54,7 +54,7 @@ interface PersistentHandle {
 }
 
 const REQUEST_BYTES_MAX = 64 << 10;
-const OUTSTANDING_MAX = 60;
+const OUTSTANDING_MAX = 20;
 const AGAIN_MS = 50;
 
 export class LibraryClient implements Client, CodecWatcher {
@@ -89,6 +89,7 @@ export class LibraryClient implements Client, CodecWatcher {
   readonly #open = new Map<ClientRequest, Op>();
   /** A closeSession that is on its way. */
   #closing: Call | null = null;
+  #closingXid = 0;
   #stopped = false;
   #hoards: boolean;
   readonly #prescribed: { op: OpPlan; done: number }[] = [];
@@ -268,6 +269,7 @@ export class LibraryClient implements Client, CodecWatcher {
     this.#checkAskedAgain();
     if (r.op === OpCode.closeSession) {
       this.#closing = this.#call('close', '');
+      this.#closingXid = r.xid;
       return;
     }
     // Of the session itself.
@@ -331,7 +333,7 @@ export class LibraryClient implements Client, CodecWatcher {
     if (zxid < this.#lastZxid) this.#judge.fail('MonotonicReads', `${this.name} saw ${formatZxid(zxid)} after ${formatZxid(this.#lastZxid)}`);
     this.#lastZxid = Math.max(this.#lastZxid, zxid);
     const closing = this.#closing;
-    if (xid > 0 && closing !== null && this.#open.size === 0) {
+    if (closing !== null && xid === this.#closingXid) {
       this.#closing = null;
       this.#judge.answered(closing, zxid, err, null);
     }
@@ -563,23 +565,23 @@ export class LibraryClient implements Client, CodecWatcher {
   /** As the recipes do it: after an unknown outcome it looks first whether its znode is there. */
   #createProtected(prefix: string, doubtful: boolean, sessionId = this.#sessionId): void {
     if (this.#session === null || (sessionId !== 0n && this.#sessionId !== sessionId)) return;
-    const create = (): void => this.#write('create-sequential', OpCode.create2, `${QUEUE}/${prefix}`, { flags: CreateFlag.EPHEMERAL_SEQUENTIAL }, (error) => this.#afterProtected(prefix, error, sessionId));
+    const create = (): void => this.#write('create-sequential', OpCode.create2, `${QUEUE}/${prefix}`, { flags: CreateFlag.EPHEMERAL_SEQUENTIAL }, (error) => this.#afterProtected(prefix, error, sessionId, false));
     if (!doubtful) return create();
     this.#around.world.marks.hit('create in doubt');
     this.#submit(request(OpCode.sync, QUEUE), null, null, (error) => {
-      if (error !== null) return this.#afterProtected(prefix, error, sessionId);
+      if (error !== null) return this.#afterProtected(prefix, error, sessionId, true);
       this.#submit(request(OpCode.getChildren2, QUEUE), this.#call('children', QUEUE), null, (failed, result) => {
-        if (failed !== null) return this.#afterProtected(prefix, failed, sessionId);
+        if (failed !== null) return this.#afterProtected(prefix, failed, sessionId, true);
         const names = result?.kind === 'childrenStat' ? [...result.children] : [];
         if (names.some((name) => name.startsWith(prefix))) this.#protectedDone(prefix);
         else create();
       });
     });
   }
-  #afterProtected(prefix: string, error: CoordErrorCode | null, sessionId: bigint): void {
+  #afterProtected(prefix: string, error: CoordErrorCode | null, sessionId: bigint, wasDoubtful: boolean): void {
     if (error === null) return this.#protectedDone(prefix);
-    const isDoubtful = error === 'CONNECTIONLOSS';
-    if (isDoubtful || error === 'OPERATIONTIMEOUT') this.#process.schedule(20, () => this.#createProtected(prefix, isDoubtful, sessionId));
+    const isDoubtful = wasDoubtful || error === 'CONNECTIONLOSS';
+    if (error === 'CONNECTIONLOSS' || error === 'OPERATIONTIMEOUT') this.#whenConnected(() => this.#createProtected(prefix, isDoubtful, sessionId));
   }
   #protectedDone(prefix: string): void {
     const made = this.#judge.model.everCreated(`${QUEUE}/${prefix}`);
@@ -662,6 +664,7 @@ export class LibraryClient implements Client, CodecWatcher {
     this.#whenAnswered(last, () => this.#oneDone(op));
   }
   #whenConnected(then: () => void): void {
+    if (this.#stopped) return;
     if (this.#session?.state === 'connected') then();
     else this.#process.schedule(AGAIN_MS, () => this.#whenConnected(then));
   }
