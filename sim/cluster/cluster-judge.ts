@@ -93,6 +93,9 @@ export class ClusterJudge {
         onEvent?.(name, fields);
       };
     }
+    cluster.sockets.onSend = ({ path, fromDialler, from, to, frame }) => {
+      if (path === '/rpc' && !fromDialler) this.fencing.answered(this.#lifeOf(from.name), to, decodeMessage<WorkerMessage>(frame).type);
+    };
     cluster.sockets.onArrive = (seen) => this.#arrived(seen);
     cluster.storage.onPut = (life, path) => this.#happened(path.endsWith('_metadata') ? 'stored metadata' : 'stored state', life.name, {});
     cluster.transactions.onEnd = (transactionalId, committed) => {
@@ -115,18 +118,21 @@ export class ClusterJudge {
 
   #commanded(from: string, to: string, message: MasterMessage): void {
     const deployments = message.type === 'deploy' ? message.tasks : [];
-    const life = `${to}#${this.#lives.get(to) ?? 0}`;
-    this.fencing.commanded(life, message.epoch, deployments.map(({ executionId }) => executionId));
+    const life = this.#lifeOf(to);
+    this.fencing.commanded(life, from, message.epoch, deployments.map(({ executionId }) => executionId));
     for (const { executionId, restore } of deployments) this.checkpoints.deployed(executionId, restore?.checkpointId ?? 0);
     this.#happened(`receive ${message.type}`, to, { epoch: message.epoch }, from);
   }
 
   #reported(from: string, to: string, message: WorkerMessage): void {
-    if (message.type === 'taskState' && (message.report.state === 'INITIALIZING' || message.report.state === 'RUNNING')) this.fencing.started(`${from}#${this.#lives.get(from) ?? 0}`, message.report.executionId);
+    if (message.type === 'taskState' && (message.report.state === 'INITIALIZING' || message.report.state === 'RUNNING')) this.fencing.started(this.#lifeOf(from), message.report.executionId);
     if (message.type === 'ackCheckpoint') this.checkpoints.acked(message.checkpointId, message.state.vertexId, message.state.subtask, attemptOf(message.executionId));
     this.#happened(`receive ${message.type}`, to, {}, from);
   }
 
+  #lifeOf(name: string): string {
+    return `${name}#${this.#lives.get(name) ?? 0}`;
+  }
   readonly #lives = new Map<string, number>();
   /** A process begins: what the former one had heard is forgotten. */
   began(name: string): void {

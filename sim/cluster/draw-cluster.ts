@@ -11,8 +11,10 @@ import { JOB_NAMES } from './job-names.ts';
 interface Drawn {
   readonly when?: Omit<Moment, 'atMs'>;
   readonly action: FaultAction;
+  /** Behind the first of those that belong together. */
+  readonly laterMs?: number;
 }
-type Recipe = (prng: Prng, cluster: ClusterPlan, servers: number) => Drawn;
+type Recipe = (prng: Prng, cluster: ClusterPlan, servers: number) => Drawn | readonly Drawn[];
 
 const UNTIL_MS = 12_000;
 /** The ensemble is up and the job has begun. */
@@ -45,6 +47,8 @@ const recipes = {
   'cut-workers-apart': (prng, cluster) => ({ action: { kind: 'partition', groups: [[taskManager(prng, cluster)], [taskManager(prng, cluster)]], ways: prng.pick(['both', 'out']), forMs: forMs(prng) } }),
   'isolate-worker': (prng, cluster) => ({ action: { kind: 'partition', groups: [[taskManager(prng, cluster)]], ways: prng.pick(['both', 'out', 'in']), forMs: forMs(prng) } }),
   'break-connections': (prng, cluster) => ({ action: { kind: 'break', from: node(prng, cluster), to: taskManager(prng, cluster), ...(prng.chance(0.5) ? {} : { lateMs: 0 }) } }),
+  /** Its checkpoint is given up, and its tasks live on. */
+  'break-in-checkpoint': (prng) => ({ when: at(prng, ['receive triggerCheckpoint', 'stored state']), action: { kind: 'break', from: 'master', to: 'it' } }),
   'slow-worker': (prng, cluster) => ({ action: { kind: 'slow-network', on: node(prng, cluster), extraMs: prng.pick([5, 50, 500]), forMs: forMs(prng) } }),
   'clog-worker': (prng, cluster) => ({ action: { kind: 'clog', from: jobManager(prng, cluster), to: taskManager(prng, cluster), forMs: forMs(prng) } }),
 
@@ -55,6 +59,11 @@ const recipes = {
   'restart-master': (prng, cluster) => ({ action: { kind: 'restart', on: jobManager(prng, cluster), downMs: downMs(prng) } }),
   'cut-master-from-coord': (prng, cluster, servers) => ({ action: { kind: 'partition', groups: [[jobManager(prng, cluster)], Array.from({ length: servers }, (_, i) => `server-${i + 1}`)], ways: prng.pick(['both', 'out', 'in']), forMs: forMs(prng) } }),
   'cut-master-from-server': (prng, cluster, servers) => ({ action: { kind: 'partition', groups: [[jobManager(prng, cluster)], [server(prng, servers)]], ways: 'both', forMs: forMs(prng) } }),
+  /** Its session lives, but for a while it does not hear that somebody else leads. */
+  'depose-master': (prng, _cluster, servers) => [
+    { action: { kind: 'partition', groups: [['master'], Array.from({ length: servers }, (_, i) => `server-${i + 1}`)], ways: 'in', forMs: ms(100 + prng.float() * 700) } },
+    { laterMs: ms(prng.float() * 60), action: { kind: 'depose' } },
+  ],
   'isolate-master': (prng, cluster) => ({ action: { kind: 'partition', groups: [[jobManager(prng, cluster)]], ways: prng.pick(['both', 'out', 'in']), forMs: forMs(prng) } }),
 
   'kafka-outage': (prng) => ({ action: { kind: 'kafka-outage', forMs: forMs(prng) } }),
@@ -96,7 +105,7 @@ function drawClusterPlan(prng: Prng): ClusterPlan {
     jobManagers: prng.between(2, 3), taskManagers, slots,
     job: prng.pick(JOB_NAMES),
     partitions: prng.between(1, 6),
-    records: prng.pick([40, 150, 400]),
+    records: prng.pick([40, 150, 400, 1200]),
     checkpointIntervalMs: prng.pick([100, 300, 1000]),
     parallelism: prng.between(1, Math.min(4, taskManagers * slots)),
     jobManagerSessionMs: prng.pick([1000, 2000]),
@@ -113,15 +122,18 @@ function drawClusterFaults(prng: Prng, names: readonly ClusterRecipe[], cluster:
   for (let atMs = FROM_MS + times.float() * 1500; atMs <= UNTIL_MS; ) {
     const name = which.pick(names);
     const recipe: Recipe = recipes[name];
-    const { when, action } = recipe(prng.fork(`turn-${++turn}`), cluster, servers);
+    const drawn = recipe(prng.fork(`turn-${++turn}`), cluster, servers);
     // What comes in a new partition before it is read may be too late for its windows: that is no fault of the job.
-    if (name !== 'more-partitions' || cluster.job !== 'windows') faults.push({ id: `c${turn}`, when: { atMs: ms(atMs), ...when }, action });
+    const isLate = name === 'more-partitions' && cluster.job === 'windows';
+    for (const [i, { when, action, laterMs = 0 }] of (isLate ? [] : Array.isArray(drawn) ? (drawn as readonly Drawn[]) : [drawn as Drawn]).entries()) {
+      faults.push({ id: i === 0 ? `c${turn}` : `c${turn}.${i + 1}`, when: { atMs: ms(atMs + laterMs), ...when }, action });
+    }
     atMs += times.chance(0.4) ? times.float() * 500 : 400 + times.float() * 2500;
   }
   return faults;
 }
 
-const worker = CLUSTER_RECIPES.filter((name) => name.includes('worker') || name === 'break-connections');
+const worker = CLUSTER_RECIPES.filter((name) => name.includes('worker') || name.startsWith('break-') || name === 'storage-error-at-point');
 const master = CLUSTER_RECIPES.filter((name) => name.includes('master'));
 const kafka = CLUSTER_RECIPES.filter((name) => name.includes('kafka') || name === 'poison-record' || name === 'more-partitions');
 

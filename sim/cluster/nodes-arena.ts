@@ -169,6 +169,12 @@ export class NodesArena {
       case 'more-partitions':
         this.#cluster.kafka.addPartitions(INPUT, action.partitions);
         return [KAFKA];
+      case 'depose': {
+        const { master } = this.#cluster;
+        if (master === null) return [];
+        this.#cluster.submitter.depose();
+        return [master.name];
+      }
       default:
         break;
     }

@@ -148,7 +148,11 @@ class ClusterRun {
     await world.runAsync(world.nowMs + LIVENESS_BOUND_MS, done);
     if (this.#broken) return;
     const { ensemble } = this.#cluster;
-    if (!done() && !judge.output.holds(expected)) judge.output.settled(expected);
+    const unread = this.#cluster.kafka.topic(INPUT).findIndex(({ log }, i) => judge.checkpoints.positionOf(`${INPUT}-${i}`) < log.nextOffset);
+    if (!judge.output.holds(expected)) {
+      if (unread >= 0) ensemble.judge.fail('Liveness', `${LIVENESS_BOUND_MS} ms after everything healed partition ${unread} of the input is not read: the job is ${judge.status.status}, ${this.#why()}`);
+      else judge.output.settled(expected);
+    }
     if (judge.status.status !== 'RUNNING') ensemble.judge.fail('Liveness', `${LIVENESS_BOUND_MS} ms after everything healed the job is ${judge.status.status}: ${this.#why()}`);
     else if (judge.status.restarts - restarts > RESTARTS_MAX) ensemble.judge.fail('Flapping', `the job restarted ${judge.status.restarts - restarts} times after everything had healed: ${this.#why()}`);
     if (this.#broken) return;

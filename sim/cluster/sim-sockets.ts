@@ -59,6 +59,8 @@ export class SocketNetwork {
   readonly #ends = new Set<End>();
   /** Machines without power: nobody answers there. */
   readonly #dark = new Set<string>();
+  /** Sees each frame when it is sent. */
+  onSend: ((seen: FrameSeen) => void) | null = null;
   /** Sees each frame when it arrives, before anybody acts on it. */
   onArrive: ((seen: FrameSeen) => void) | null = null;
   /** Makes out what a frame says, for the recorder. */
@@ -237,6 +239,7 @@ class End implements Socket {
   send(frame: Uint8Array): void {
     if (!this.open || !this.#opened || !this.life.alive) return;
     const sentMs = this.#world.nowMs;
+    if (this.peer !== null) this.#network.onSend?.({ from: this.life, to: this.peer.life.name, path: this.path, fromDialler: this.#isDialler, frame });
     // The sender may use its buffer again.
     const bytes = frame.slice();
     this.fly(() => this.#deliver(bytes, sentMs));

@@ -2,10 +2,12 @@
 import { createHash } from 'node:crypto';
 import { isCoordError } from '../../coord/client/errors.ts';
 import type { Client } from '../../coord/client/client.ts';
+import { currentLeader } from '../../coord/client/recipes/leader-election.ts';
 import { whenConnected } from '../../coord/client/recipes/when-connected.ts';
 import type { JobDefinition } from '../../orchestrator/api/job.ts';
 import type { Json } from '../../orchestrator/api/source.ts';
 import { buildGraph, graphHash } from '../../orchestrator/graph/build-graph.ts';
+import { LEADER_PATH } from '../../orchestrator/ha/layout.ts';
 import { createJob, ensureLayout, requestOfJob } from '../../orchestrator/ha/job-store.ts';
 import type { JobRequest } from '../../orchestrator/jobmaster/records.ts';
 import type { PreparedJob } from '../../orchestrator/runtime/submit-job.ts';
@@ -66,6 +68,14 @@ export class Submitter {
         if (!isCoordError(error, 'NODEEXISTS')) throw error;
       }
     });
+  }
+
+  /** Deletes the candidate's znode that leads now. */
+  depose(): void {
+    currentLeader(this.#client, LEADER_PATH)
+      .then((leader) => (leader === null ? undefined : this.#client.delete(leader.path)))
+      // It is gone by itself, or the ensemble is.
+      .catch(() => undefined);
   }
 
   request(jobId: string, request: JobRequest): Promise<void> {

@@ -86,7 +86,9 @@ export type FaultAction =
   | { readonly kind: 'kafka-leader-move'; readonly partition: number; readonly forMs: number }
   | { readonly kind: 'kafka-lost-ack'; readonly times: number }
   | { readonly kind: 'poison-record'; readonly partition: number }
-  | { readonly kind: 'more-partitions'; readonly partitions: number };
+  | { readonly kind: 'more-partitions'; readonly partitions: number }
+  /** Somebody deletes the znode of the candidate that leads: its session lives on, and it learns of it by a watch. */
+  | { readonly kind: 'depose' };
 
 /** One instance of a fault. Its id stays the same when others are taken away. */
 export interface FaultPlan {

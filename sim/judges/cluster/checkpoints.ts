@@ -54,6 +54,10 @@ export class CheckpointsJudge {
   get newest(): number {
     return this.#newest;
   }
+  /** Of a split, as the newest completed checkpoint has it. */
+  positionOf(splitId: string): number {
+    return this.#positions.get(splitId) ?? 0;
+  }
 
   /** The counter is written. The same once more, in the same session: a write whose outcome was unknown. */
   reserved(checkpointId: number, session: bigint): void {

@@ -3,16 +3,25 @@
  *
  *   MasterEpoch    /drey/epoch only grows: no two masters are granted one epoch
  *   MasterFenced   whatever is written about jobs is written in the session, and says the epoch, to which the newest grant was made
- *   StaleCommand   a task manager that has heard of a newer master starts nothing for an older one
+ *   StaleCommand   a task manager that has heard of a newer master starts nothing for an older one, and answers it with `fenced` alone
  */
 import type { Fail } from '../fail.ts';
+
+/** A life of a task manager. */
+interface Worker {
+  /** The highest that has arrived there. */
+  epoch: number;
+  /** The newest of each master. */
+  readonly heard: Map<string, number>;
+  /** What a stale master asked it to run. */
+  readonly refused: Set<string>;
+}
 
 export class FencingJudge {
   readonly #fail: Fail;
   #epoch = 0;
   #session = 0n;
-  /** By life of a task manager: the highest epoch that has arrived there, and what a stale master asked it to run. */
-  readonly #workers = new Map<string, { epoch: number; readonly refused: Set<string> }>();
+  readonly #workers = new Map<string, Worker>();
 
   constructor(fail: Fail) {
     this.#fail = fail;
@@ -36,15 +45,24 @@ export class FencingJudge {
   }
 
   /** A master's message arrives. `deploys`: the executions that it asks for. */
-  commanded(worker: string, epoch: number, deploys: readonly string[]): void {
-    const known = this.#workers.get(worker) ?? { epoch: 0, refused: new Set<string>() };
+  commanded(worker: string, master: string, epoch: number, deploys: readonly string[]): void {
+    const known: Worker = this.#workers.get(worker) ?? { epoch: 0, heard: new Map(), refused: new Set() };
     this.#workers.set(worker, known);
+    known.heard.set(master, epoch);
     if (epoch < known.epoch) {
       for (const executionId of deploys) known.refused.add(executionId);
       return;
     }
     known.epoch = epoch;
     for (const executionId of deploys) known.refused.delete(executionId);
+  }
+
+  /** The worker sends something to a master. */
+  answered(worker: string, master: string, type: string): void {
+    const known = this.#workers.get(worker);
+    const epoch = known?.heard.get(master);
+    if (known === undefined || epoch === undefined || epoch >= known.epoch || type === 'fenced') return;
+    this.#fail('StaleCommand', `${worker} answers ${master} of epoch ${epoch} with ${type}, although it has heard of epoch ${known.epoch}`);
   }
 
   /** The worker says of an execution that it runs. */
