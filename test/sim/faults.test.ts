@@ -1,0 +1,102 @@
+/** Plans and their faults: what a plan says happens, when it says, to whom it says; and what cannot be survived is not done. */
+import test from 'ava';
+import { Scheduler } from '../../sim/faults/scheduler.ts';
+import { drawPlan } from '../../sim/plan/draw.ts';
+import { quietPlan } from '../../sim/plan/draft.ts';
+import type { FaultPlan, Plan } from '../../sim/plan/plan.ts';
+import type { RunResult } from '../../sim/run/result.ts';
+import { runEnsemblePlan } from '../../sim/run/run-ensemble.ts';
+import { profiles } from '../../sim/scenarios/profiles.ts';
+import { World, type TraceEntry } from '../../sim/world/world.ts';
+
+const quiet = (servers: number, faults: readonly FaultPlan[], more: Partial<Plan> = {}): Plan => {
+  const plan = quietPlan('leader-loss', { seed: 'f', servers }, 2);
+  return { ...plan, clients: plan.clients.map((client) => ({ ...client, draws: true, burst: 3 })), faults, untilMs: 4000, ...more };
+};
+
+function traced(plan: Plan): { result: RunResult; trace: readonly TraceEntry[] } {
+  const trace: TraceEntry[] = [];
+  return { result: runEnsemblePlan(plan, { onTrace: (entry) => trace.push(entry) }), trace };
+}
+
+test('a moment: the time, then the other fault, then the nth event with its fields, then a while', (t) => {
+  const world = new World('moments');
+  const scheduler = new Scheduler(world, (who, sid) => who === 'any' || who === `server-${sid}`);
+  const struck: string[] = [];
+  const event = (atMs: number, name: string, sid: number, fields: Record<string, unknown> = {}): void => void world.schedule(atMs, () => scheduler.event(name, sid, () => fields));
+  const when = (id: string, moment: FaultPlan['when']): void => scheduler.when(moment, (place) => {
+    struck.push(`${id} at ${world.nowMs}${place === null ? '' : ` by ${place.sid}`}`);
+    scheduler.happened(id);
+  });
+  when('late', { atMs: 100, after: 'first', event: { who: 'server-2', name: 'Ack', where: { zxid: 7 }, nth: 2 }, plusMs: 5 });
+  when('within', { event: { who: 'any', name: 'Ack' } });
+  when('first', { atMs: 50 });
+  when('never', { after: 'nobody' });
+  for (const atMs of [60, 110, 120, 130, 140]) event(atMs, 'Ack', 2, { zxid: atMs === 120 ? 8 : 7 });
+  event(125, 'Ack', 1, { zxid: 7 });
+  world.run(1000);
+  t.deepEqual(struck, ['first at 50', 'within at 60 by 2', 'late at 135 by 2']);
+});
+
+test('a crash within an event: nothing of what the process would have done after it happens', (t) => {
+  for (const name of ['send ACK', 'receive NEWLEADER', 'durable', 'journal write', 'SyncPlan', 'Established', 'flushed', 'state batch', 'Deliver']) {
+    const { result, trace } = traced(quiet(3, [{ id: 'f1', when: { event: { who: 'any', name } }, action: { kind: 'crash', on: 'it', keeps: 'durable', downMs: 200 } }]));
+    t.is(result.violation?.message ?? 'none', 'none', name);
+    t.deepEqual(result.faults, { crash: 1 }, name);
+    const at = trace.findIndex((entry) => entry.name === 'crash');
+    const who = trace[at]?.who;
+    const next = trace.slice(at + 1).find((entry) => entry.who === who && entry.name !== 'start');
+    t.true(next === undefined || next.atMs >= (trace[at]?.atMs ?? 0) + 200, `${name}: ${next?.what}`);
+  }
+});
+
+test('a fault that is taken away moves no other, nor what clients and links draw before it would have struck', (t) => {
+  const plan = drawPlan('quorum', { seed: 'away', servers: 3 });
+  const [kept, dropped] = [plan.faults.slice(0, -1), plan.faults.at(-1) as FaultPlan];
+  const all = traced(plan);
+  const less = traced({ ...plan, faults: kept });
+  const until = dropped.when.atMs ?? 0;
+  const upTo = (trace: readonly TraceEntry[]): string[] => trace.filter(({ atMs }) => atMs < until).map(({ atMs, who, what }) => `${atMs} ${who} ${what}`);
+  t.true(upTo(all.trace).length > 100);
+  t.deepEqual(upTo(less.trace), upTo(all.trace));
+});
+
+test('the same seed draws the same plan, and every profile writes and reads as JSON', (t) => {
+  for (const { name } of profiles) {
+    const plan = drawPlan(name, { seed: '7', servers: 5 });
+    t.deepEqual(drawPlan(name, { seed: '7', servers: 5 }), plan);
+    t.deepEqual(JSON.parse(JSON.stringify(plan)), plan);
+    t.is(new Set(plan.faults.map(({ id }) => id)).size, plan.faults.length, 'ids are names');
+    t.notDeepEqual(drawPlan(name, { seed: '8', servers: 5 }).faults, plan.faults);
+  }
+});
+
+test('a disk is lost only where everyone else remembers what it held', (t) => {
+  const lose: FaultPlan = { id: 'lose', when: { atMs: 3000 }, action: { kind: 'lose-disk', on: 'server-1', downMs: 50 } };
+  const cutOff: FaultPlan = { id: 'cut', when: { atMs: 1000 }, action: { kind: 'partition', groups: [['server-3']], ways: 'both', forMs: 2500 } };
+  t.is(runEnsemblePlan(quiet(3, [cutOff, lose])).faults['lose-disk'], undefined, 'server 3 lags behind');
+  const still = quiet(3, [lose], { clients: [] });
+  const { result, trace } = traced(still);
+  t.is(result.faults['lose-disk'], 1);
+  t.true(trace.some(({ who, name, fields }) => who === 'server-1' && name === 'Boot' && fields['acceptedEpoch'] === 0), 'it comes back and knows nothing');
+  t.is(result.violation?.message ?? 'none', 'none');
+});
+
+test('a core serves while the others stay as they are', (t) => {
+  const down = (on: string): FaultPlan => ({ id: on, when: { atMs: 1500 }, action: { kind: 'crash', on, keeps: 'durable', downMs: 100_000 } });
+  const deaf: FaultPlan = { id: 'deaf', when: { atMs: 2000 }, action: { kind: 'partition', groups: [['server-5']], ways: 'in', forMs: 100_000 } };
+  const { result, trace } = traced(quiet(5, [down('server-1'), down('server-2'), down('server-4'), deaf], { core: [1, 2, 3] }));
+  t.is(result.violation?.message ?? 'none', 'none');
+  const heal = trace.findIndex(({ name }) => name === 'heal');
+  t.true(trace.slice(heal).some(({ who, name }) => who === 'server-1' && name === 'start'));
+  t.false(trace.slice(heal).some(({ who, name }) => who === 'server-4' && name === 'start'));
+  t.false(trace.slice(heal).some(({ who, name }) => who === 'server-5' && name === 'Serving'), 'it hears nobody');
+});
+
+test('without progress it is said who waits for what', (t) => {
+  const plan = quiet(3, [], { untilMs: 1000 });
+  const { kind, violation } = runEnsemblePlan({ ...plan, knobs: { ...plan.knobs, jitterMs: 5000, detectMs: 100 } });
+  t.is(kind, 'liveness');
+  t.is(violation?.invariant, 'Liveness');
+  t.regex(violation?.message ?? '', /server 1 (LOOKING|FOLLOWING|LEADING) in epoch \d+ .*waits for .*server 3/s);
+});
