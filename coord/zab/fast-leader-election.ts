@@ -69,7 +69,7 @@ export class FastLeaderElection {
     this.#propose();
     // Whoever noticed first that the leader is gone has voted already, and would not say it again for a while.
     for (const [from, { notice, atMs }] of this.#early) {
-      if (this.#context.nowMs - atMs < this.#context.config.detectMs) this.onNotification(from, notice);
+      if (this.#context.nowMs < atMs + this.#context.config.detectMs) this.onNotification(from, notice);
     }
     this.#early.clear();
     this.#check();
@@ -231,7 +231,7 @@ export class FastLeaderElection {
   #everyLivePeerAgrees(): boolean {
     const { config, electionChannels, nowMs } = this.#context;
     for (const sid of electionChannels.keys()) {
-      if (nowMs - this.#context.heardSince(sid) >= config.detectMs || this.#abstaining.has(sid)) continue;
+      if (nowMs >= this.#context.heardSince(sid) + config.detectMs || this.#abstaining.has(sid)) continue;
       const notice = this.#received.get(sid);
       if (notice === undefined || !this.#agrees(notice)) return false;
     }

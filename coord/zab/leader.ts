@@ -210,13 +210,14 @@ export class Leader {
     const { nowMs, config } = this.#context;
     for (const learner of this.#learners.values()) {
       const heardMs = learner.synced ? learner.channel.lastHeardMs : this.#context.heardSince(learner.sid);
-      if (nowMs - heardMs < config.detectMs) continue;
+      // As deadlineMs says it: a difference may round to another side than the sum, and the deadline would be called for again and again.
+      if (nowMs < heardMs + config.detectMs) continue;
       this.#context.close(learner.channel.number, 'the learner is silent');
       this.#drop(learner);
     }
     if (this.over !== null) return;
     if (this.phase === 'broadcast') {
-      if (nowMs - this.#quorumHeardMs() >= config.detectMs) this.stepDown('no quorum was heard');
+      if (nowMs >= this.#quorumHeardMs() + config.detectMs) this.stepDown('no quorum was heard');
     } else if (nowMs >= this.#progressDeadlineMs()) {
       this.stepDown(`no progress in ${this.phase}`);
     }

@@ -155,13 +155,13 @@ export class Peer implements PeerCore {
       this.#context.broadcastElection({ type: 'HEARTBEAT' });
       this.#leader?.onHeartbeat();
       for (const waiting of this.#waiting.values()) {
-        if (nowMs - waiting.sinceMs >= PROGRESS_MAX_MS) this.#refuse(waiting, 'nothing came of this channel');
+        if (nowMs >= waiting.sinceMs + PROGRESS_MAX_MS) this.#refuse(waiting, 'nothing came of this channel');
       }
     }
     this.#leader?.onClock();
     this.#learner?.onClock();
     const leader = this.#learner?.leader;
-    if (leader !== undefined && this.#context.electionChannels.has(leader) && nowMs - this.#context.heardSince(leader) >= config.detectMs) {
+    if (leader !== undefined && this.#context.electionChannels.has(leader) && nowMs >= this.#context.heardSince(leader) + config.detectMs) {
       this.#learner?.leave('the leader is silent');
     }
     if (this.state === 'LOOKING' && !this.#context.diskFailed) this.#election.onClock();

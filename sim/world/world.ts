@@ -49,6 +49,8 @@ export class World {
   #nowMs = 0;
   #hash = HASH_BEGIN;
   events = 0;
+  /** Events since the clock has moved. */
+  #sameInstant = 0;
   readonly marks = new Marks();
   /** The newest entries, for the report of a failure. */
   readonly recent: TraceEntry[] = [];
@@ -135,6 +137,8 @@ export class World {
     const next = this.#queue.peek();
     if (next === undefined || next.atMs > untilMs) return null;
     this.#queue.pop();
+    if (next.atMs > this.#nowMs) this.#sameInstant = 0;
+    else if (++this.#sameInstant > INSTANT_EVENTS_MAX) throw new Violation('Livelock', `${INSTANT_EVENTS_MAX} events, and it is still ${next.atMs.toFixed(3)} ms: somebody waits for a time that has come`);
     this.#nowMs = next.atMs;
     this.events++;
     try {
@@ -148,6 +152,8 @@ export class World {
 }
 
 const DRAINS_A_TURN = 1000;
+/** More than any burst. */
+const INSTANT_EVENTS_MAX = 1_000_000;
 
 /** Goes on when the queue of microtasks is empty: a tick comes after all of them. */
 function microtasksDone(): Promise<void> {

@@ -105,3 +105,11 @@ test('a run of another process within is not mistaken for it', (t) => {
   world.run(10);
   t.deepEqual(seen, ['goes on at 1']);
 });
+
+test('a process that is called for a time that has come, again and again, is found out', (t) => {
+  const { world, process } = begun();
+  const again = (): void => void process.after(0, again);
+  process.after(5, again);
+  const error = t.throws(() => world.run(10));
+  t.regex(error.message, /it is still 5\.000 ms/);
+});
