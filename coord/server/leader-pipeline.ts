@@ -59,6 +59,7 @@ export class LeaderPipeline {
   #groupTxns: HeadedTxn[] = [];
   #syncs: PendingSync[] = [];
   #nextToken = 1;
+  readonly #reapIntervalMs: number;
   #nextReapMs: number;
 
   constructor(peer: PeerCore, tree: DataTree, config: ServerConfig, counters: ServerCounters, epoch: number, nowMs: number) {
@@ -71,7 +72,8 @@ export class LeaderPipeline {
     this.#lastProposed = Math.max(peer.lastZxid, makeZxid(epoch, 0));
     // A new leader gives every session its whole timeout again.
     for (const [sessionId, session] of tree.sessions) this.#track(sessionId, session.timeoutMs, nowMs);
-    this.#nextReapMs = nowMs + REAP_INTERVAL_MS;
+    this.#reapIntervalMs = config.reapIntervalMs ?? REAP_INTERVAL_MS;
+    this.#nextReapMs = nowMs + this.#reapIntervalMs;
   }
 
   get deadlineMs(): number {
@@ -127,7 +129,7 @@ export class LeaderPipeline {
       this.prepare(CLOSE, EMPTY_BODY, sessionId, NO_IDS, this.#claim(sessionId, 0), 0, nowMs, wallMs);
     }
     if (nowMs < this.#nextReapMs) return;
-    this.#nextReapMs = nowMs + REAP_INTERVAL_MS;
+    this.#nextReapMs = nowMs + this.#reapIntervalMs;
     for (const path of reapCandidates(this.#tree, wallMs)) {
       const zxid = this.#lastProposed + 1;
       const reap = Object.assign(new ClientRequest(), { op: OpCode.deleteContainer, path });

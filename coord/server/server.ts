@@ -47,6 +47,8 @@ export interface ServerConfig {
   readonly tickMs: number;
   /** How long a server may go on serving without its leader. Default 0. */
   readonly detectMs?: number;
+  /** How often containers and TTL znodes are looked for. Default a minute. */
+  readonly reapIntervalMs?: number;
   readonly minSessionTimeoutMs: number;
   readonly maxSessionTimeoutMs: number;
   readonly juteMaxBuffer: number;

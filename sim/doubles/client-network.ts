@@ -132,6 +132,10 @@ export class Wire implements FaceSocket {
     this.#rough = options.roughness > 0;
   }
 
+  get isOpenAtServer(): boolean {
+    return this.#serverOpen;
+  }
+
   // ------------------------------------------------------------ what happens to it
 
   dial(): void {

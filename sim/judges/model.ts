@@ -61,6 +61,8 @@ export class Model {
   readonly timeouts = new Map<bigint, number>();
   /** The leader ended a session by itself. */
   onExpired: ((sessionId: bigint) => void)[] = [];
+  /** The leader deleted a container or a TTL znode by itself. */
+  onReaped: ((kind: ModelNode['kind']) => void)[] = [];
   #zxid: Zxid = 0;
 
   constructor(fail: (invariant: string, message: string) => void) {
@@ -209,6 +211,7 @@ export class Model {
     const node = this.now(path);
     if (node === null) return;
     const { timeMs } = header;
+    for (const each of this.onReaped) each(node.kind);
     if (node.kind === 'container') {
       if (node.creates === 0) this.#refuse(header, `reaps the container ${path}, which never had a child`);
     } else if (node.kind !== 'ttl') this.#refuse(header, `reaps ${path}, which is ${node.kind}`);

@@ -7,6 +7,7 @@ import type { Judge } from '../judges/judge.ts';
 import type { SimServer } from '../world/sim-server.ts';
 import type { World } from '../world/world.ts';
 import { ClientNetwork, drawNetwork } from '../doubles/client-network.ts';
+import { HostileWire } from './hostile-wire.ts';
 import { ExpiryJudge } from './expiry-judge.ts';
 import { LibraryClient } from './library-client.ts';
 import { RawClient } from './raw-client.ts';
@@ -60,12 +61,16 @@ export class Clients {
   readonly #stage: Stage;
   readonly #network: ClientNetwork;
   readonly #expiry: ExpiryJudge;
+  readonly #hostile: HostileWire | null;
 
   constructor(world: World, plan: Pick<Plan, 'clients' | 'ops' | 'skip'>, servers: readonly SimServer[], judge: Judge, stage: Stage) {
     this.#ops = plan.ops;
     this.#stage = stage;
     this.#network = new ClientNetwork(world, drawNetwork(world.streams('net/clients')));
     this.#expiry = new ExpiryJudge(judge, () => servers.every(({ process }) => process.rate <= 1));
+    judge.model.onReaped.push((kind) => world.marks.hit(kind === 'container' ? 'container reaped' : 'TTL znode reaped'));
+    const isHostile = plan.clients.some(({ kind, misbehave }) => kind === 'library' && misbehave > 0);
+    this.#hostile = isHostile ? new HostileWire(world, this.#network, servers, judge) : null;
     const byId = new Map<number, Client>();
     const surroundings: Surroundings = { world, servers, judge, stage, network: this.#network, expiry: this.#expiry, skips: new Skips(plan.skip), client: (id) => byId.get(id) };
     this.all = plan.clients.map((each) => makeClient(each, surroundings));
@@ -74,6 +79,7 @@ export class Clients {
 
   start(): void {
     for (const client of this.all) client.start();
+    this.#hostile?.start();
     for (const op of this.#ops) {
       const client = this.all.find(({ id }) => id === op.client);
       if (client === undefined) throw new RangeError(`operation ${op.id} is client ${op.client}'s, which the plan does not have`);
@@ -83,6 +89,7 @@ export class Clients {
 
   stop(): void {
     for (const client of this.all) client.stop();
+    this.#hostile?.stop();
   }
 
   /** Operations that each has drawn, by its name. */

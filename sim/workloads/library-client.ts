@@ -387,6 +387,7 @@ export class LibraryClient implements Client, CodecWatcher {
     const err = error === null ? Code.OK : (Code[error as keyof typeof Code] ?? 0);
     const { request: r, sessionId, ids, ackedBefore } = op;
     checkReply(this.#judge, { who: this.name, request: r, sessionId, ids, ackedBefore }, zxid, err, result);
+    if (error === 'NOAUTH') this.#around.world.marks.hit('NOAUTH');
     if (op.call === null) return;
     // The judge knows what create answers, and create2 says more.
     this.#judge.answered(op.call, zxid, err, result?.kind === 'pathStat' ? { kind: 'path', path: result.path } : result);

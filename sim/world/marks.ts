@@ -5,7 +5,7 @@ export const COMMON_MARKS = [
   'disk failed', 'flush', 'segment made', 'segment purged', 'SESSIONMOVED', 'revalidated', 'session refused', 'wrong password', 'session expired', 'session closed',
   'SYNC lost', 'write lost', 'watch event', 'watch event missed', 'multi', 'failed multi', 'sequential', 'ephemeral ended',
   'session nobody knows', 'session shared', 'close beside expiry', 'request after close', 'client not read from',
-  'slow reader', 'watches set again', 'watches set again in parts', 'persistent watch', 'create in doubt',
+  'slow reader', 'watches set again', 'watches set again in parts', 'persistent watch', 'create in doubt', 'malformed frame', 'container reaped', 'TTL znode reaped', 'NOAUTH',
 ] as const;
 
 /** Of stories (scenarios/historic). */

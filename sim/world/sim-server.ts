@@ -23,6 +23,7 @@ export interface SimServerOptions {
 }
 
 export const SIM_TICK_MS = 500;
+const REAP_INTERVAL_MS = 700;
 const RESTART_MS = 300;
 
 export class SimServer {
@@ -101,7 +102,7 @@ export class SimServer {
         ...this.#own,
         diskRetryMs: 200,
         server: {
-          sid: this.sid, standalone: false, voters: this.#options.voters.length, tickMs: SIM_TICK_MS, minSessionTimeoutMs: 2 * SIM_TICK_MS, maxSessionTimeoutMs: 20 * SIM_TICK_MS, juteMaxBuffer: 0xfffff,
+          sid: this.sid, standalone: false, voters: this.#options.voters.length, tickMs: SIM_TICK_MS, reapIntervalMs: REAP_INTERVAL_MS, minSessionTimeoutMs: 2 * SIM_TICK_MS, maxSessionTimeoutMs: 20 * SIM_TICK_MS, juteMaxBuffer: 0xfffff,
           digest: (text) => createHash('sha1').update(text).digest('base64'), superDigest: null, configData: '',
         },
         description: { version: 'sim', settings: [], environment: [], openFileDescriptors: () => -1, maxFileDescriptors: () => -1 },
