@@ -25,7 +25,7 @@ const KEEP = 20_000;
 /** Of a text and of a list in the fields of an item. */
 const TEXT_CHARS = 300;
 const LIST_ITEMS = 12;
-const HEARTBEATS = new Set(['HEARTBEAT', 'PING', 'PONG']);
+const HEARTBEATS = new Set(['HEARTBEAT', 'PING', 'PONG', 'metrics']);
 /** Names of those who trace without a lane of their own. */
 const NO_LANE = new Set(['knobs', 'judge', 'world', 'plan']);
 const ROLES: Readonly<Record<string, string>> = { LOOKING: 'looking', FOLLOWING: 'following', LEADING: 'leading' };
@@ -238,9 +238,9 @@ function micros(ms: number): number {
   return Math.round(ms * 1000);
 }
 
-/** The first server or client that a sentence names. */
+/** The first process that a sentence names. */
 function whoIsNamed(sentence: string): string | null {
-  const found = /\b(server|client)[ -](\d+)\b/.exec(sentence);
+  const found = /\b(server|client|jobmanager|taskmanager)[ -](\d+)\b/.exec(sentence);
   return found === null ? null : `${found[1]}-${found[2]}`;
 }
 

@@ -29,7 +29,7 @@ function verdict({ outcome }: PageMeta, { violation }: Recorded): string {
   return violation === null ? 'The run failed.' : `${violation.invariant}: ${violation.message}`;
 }
 
-const MESSAGES = [['election', 'Election'], ['discovery', 'Discovery'], ['synchronization', 'Sync'], ['broadcast', 'Broadcast'], ['requests', 'Requests'], ['heartbeat', 'Heartbeats'], ['other', 'Other']] as const;
+const MESSAGES = [['election', 'Election'], ['discovery', 'Discovery'], ['synchronization', 'Sync'], ['broadcast', 'Broadcast'], ['requests', 'Requests'], ['tasks', 'Tasks'], ['checkpoints', 'Checkpoints'], ['records', 'Records'], ['heartbeat', 'Heartbeats'], ['other', 'Other']] as const;
 const REST = [
   ['role', 'Roles', 'dot'], ['life', 'Starts, crashes', 'ring'], ['log', 'Log', 'dot'], ['trouble', 'Trouble', 'tri'], ['job', 'Jobs', 'dot'], ['writes', 'Writes', 'box'], ['reads', 'Reads', 'box'], ['disk', 'Disk', ''], ['faults', 'Faults', 'box'],
 ] as const;

@@ -139,7 +139,10 @@ function pin(spot: Spot | null, followsToo = true): void {
 // ------------------------------------------------------------ drawing
 
 let drawn = false;
-function invalidate(): void {
+/** The whole picture has to be drawn again, not just what moves with the pointer. */
+let sceneChanged = true;
+function invalidate(scene = true): void {
+  sceneChanged ||= scene;
   if (drawn) return;
   drawn = true;
   requestAnimationFrame(draw);
@@ -158,8 +161,13 @@ function draw(): void {
   if (violation !== null) flags.push({ at: violation.at, text: `${violation.invariant}: ${violation.message}`, colour: 'red' });
   if (parts !== null) flags.push({ at: parts.at, text: 'the runs part', colour: 'split' });
   drawRuler(rulerPen, ruler.clientWidth, ruler.clientHeight, ui.span, flags, ui.cursorAt, theme);
-  for (const pane of panes) if (pane.no === 0 || ui.split) pane.draw(ui, theme, parts?.at ?? null);
-  minimap.draw(ui, theme, parts?.at ?? null);
+  for (const pane of panes) {
+    if (pane.no !== 0 && !ui.split) continue;
+    if (sceneChanged) pane.draw(ui, theme, parts?.at ?? null);
+    pane.drawFront(ui, theme);
+  }
+  if (sceneChanged) minimap.draw(ui, theme, parts?.at ?? null);
+  sceneChanged = false;
   if (moving !== null) invalidate();
 }
 
@@ -331,7 +339,7 @@ function setUpPointer(pane: Pane): void {
       ui.hover = item === null ? null : { pane: pane.no, item };
       panel.show(ui.shown, ui.hover === null && ui.pinned !== null, ui.followed);
     }
-    invalidate();
+    invalidate(false);
   });
   canvas.addEventListener('pointerup', (event) => {
     canvas.classList.remove('dragged');
@@ -344,8 +352,11 @@ function setUpPointer(pane: Pane): void {
   });
   canvas.addEventListener('pointerleave', () => {
     ui.cursorAt = null;
-    ui.hover = null;
-    changed();
+    if (ui.hover !== null) {
+      ui.hover = null;
+      panel.show(ui.shown, ui.pinned !== null, ui.followed);
+    }
+    invalidate(false);
   });
   canvas.addEventListener('dblclick', (event) => zoom(0.4, (event.clientX - canvas.getBoundingClientRect().left) / pane.width));
   canvas.addEventListener('wheel', (event) => {

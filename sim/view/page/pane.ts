@@ -33,6 +33,9 @@ export class Pane {
   readonly model: RunModel;
   readonly canvas: HTMLCanvasElement;
   readonly #pen: CanvasRenderingContext2D;
+  /** A canvas in front, for what moves with the pointer: the rest need not be drawn again for it. */
+  readonly #front: HTMLCanvasElement;
+  readonly #frontPen: CanvasRenderingContext2D;
   layout: Layout;
   scroll = 0;
   width = 0;
@@ -51,6 +54,10 @@ export class Pane {
     this.model = model;
     this.canvas = canvas;
     this.#pen = canvas.getContext('2d') as CanvasRenderingContext2D;
+    this.#front = document.createElement('canvas');
+    this.#front.className = 'front';
+    canvas.after(this.#front);
+    this.#frontPen = this.#front.getContext('2d') as CanvasRenderingContext2D;
     this.layout = layout(model, new Set(), 600);
   }
 
@@ -62,9 +69,11 @@ export class Pane {
     const ratio = window.devicePixelRatio || 1;
     this.width = width;
     this.height = height;
-    this.canvas.width = Math.max(1, Math.round(width * ratio));
-    this.canvas.height = Math.max(1, Math.round(height * ratio));
-    this.#pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    for (const [canvas, pen] of [[this.canvas, this.#pen], [this.#front, this.#frontPen]] as const) {
+      canvas.width = Math.max(1, Math.round(width * ratio));
+      canvas.height = Math.max(1, Math.round(height * ratio));
+      pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    }
     this.layout = layout(this.model, folded, height);
     this.scrollTo(this.scroll);
   }
@@ -96,22 +105,21 @@ export class Pane {
     if (this.#lines <= 120) this.#labelMessages(theme, standsOut);
     this.#drawMatches(ui, theme, x);
     this.#drawViolation(theme, x);
-    if (divergesAt !== null) this.#drawLine(x(divergesAt), theme['split'] as string, [5, 4]);
-    if (ui.cursorAt !== null) this.#drawLine(x(ui.cursorAt), theme['ink-3'] as string, [1, 3]);
-    for (const spot of [ui.pinned, ui.hover]) if (spot?.pane === this.no) this.#drawSpot(spot.item, theme, x, spot === ui.pinned);
+    if (divergesAt !== null) drawUpright(pen, x(divergesAt), Math.max(this.layout.height, this.height), theme['split'] as string, [5, 4]);
     pen.restore();
   }
 
-  #drawLine(x: number, colour: string, dash: readonly number[]): void {
-    const pen = this.#pen;
-    pen.strokeStyle = colour;
-    pen.lineWidth = 1;
-    pen.setLineDash([...dash]);
-    pen.beginPath();
-    pen.moveTo(Math.round(x) + 0.5, 0);
-    pen.lineTo(Math.round(x) + 0.5, Math.max(this.layout.height, this.height));
-    pen.stroke();
-    pen.setLineDash([]);
+  /** The pointer's line, and what is under it or pinned. */
+  drawFront(ui: UiState, theme: Theme): void {
+    const pen = this.#frontPen;
+    const { from, to } = ui.span;
+    const x = (at: number): number => ((at - from) * this.width) / (to - from);
+    pen.save();
+    pen.clearRect(0, 0, this.width, this.height);
+    pen.translate(0, -this.scroll);
+    if (ui.cursorAt !== null) drawUpright(pen, x(ui.cursorAt), Math.max(this.layout.height, this.height), theme['ink-3'] as string, [1, 3]);
+    for (const spot of [ui.pinned, ui.hover]) if (spot?.pane === this.no) this.#drawSpot(spot.item, theme, x, spot === ui.pinned);
+    pen.restore();
   }
 
   #drawLanes(theme: Theme, x: (at: number) => number): void {
@@ -147,6 +155,7 @@ export class Pane {
     const { faults } = this.model.run;
     const bar = this.layout.rows.find((row) => row.kind === 'nemesis');
     const ends = [-Infinity, -Infinity];
+    const labels: (() => void)[] = [];
     for (const [no, fault] of faults.entries()) {
       const x0 = x(fault.from);
       const x1 = Math.max(x0 + 2, x(fault.to < 0 ? this.model.endAt : fault.to));
@@ -176,16 +185,22 @@ export class Pane {
       pen.globalAlpha = 1;
       pen.fillRect(x0, y, 2, height);
       if (room) {
-        // The label is cut where the next one of this line begins.
-        const next = faults.slice(no + 1).find((other) => other.from > fault.from);
-        const space = next === undefined || line === 0 ? wanted : Math.max(wanted, x(next.from) - left);
-        pen.fillStyle = theme['fault-ink'] as string;
-        pen.textBaseline = 'middle';
-        pen.fillText(text, left + 6, y + height / 2 + 0.5);
-        ends[line] = left + Math.min(space, wanted) + 4;
+        ends[line] = left + wanted + 4;
+        // Over the bars of all, on a ground of its own.
+        labels.push(() => {
+          pen.globalAlpha = 0.8;
+          pen.fillStyle = theme['lane'] as string;
+          pen.fillRect(left + 3, y + 1, wanted - 5, height - 2);
+          pen.globalAlpha = 1;
+          pen.fillStyle = theme['fault-ink'] as string;
+          pen.fillText(text, left + 6, y + height / 2 + 0.5);
+        });
       }
       this.#boxes.push({ item: { type: 'fault', no }, x0, x1: room ? Math.max(x1, left + wanted) : x1, y0: y, y1: y + height });
     }
+    pen.font = `500 11px ${FONT}`;
+    pen.textBaseline = 'middle';
+    for (const label of labels) label();
   }
 
   #drawMessages(ui: UiState, theme: Theme, x: (at: number) => number, standsOut: ReadonlySet<string> | null): void {
@@ -390,6 +405,22 @@ export class Pane {
           this.#boxes.push({ item, x0, x1: Math.max(x1, x0 + 2), y0: y - 1, y1: y + 5 });
           break;
         }
+        case 'task': {
+          pen.fillStyle = theme['following'] as string;
+          pen.beginPath();
+          pen.roundRect(x0, row.roleTop, Math.max(0.6, x1 - x0 - 1), row.roleHeight, 3);
+          pen.fill();
+          this.#text(label, Math.max(5, x0 + 5), row.roleTop + row.roleHeight / 2 + 0.5, theme['ink'] as string, x1 - Math.max(5, x0) - 6, 500);
+          this.#boxes.push({ item, x0, x1, y0: row.roleTop, y1: row.roleTop + row.roleHeight });
+          break;
+        }
+        case 'checkpoint': {
+          const y = row.roleTop + row.roleHeight + 1;
+          pen.fillStyle = theme['m-synchronization'] as string;
+          pen.fillRect(x0, y, x1 - x0, 3);
+          this.#boxes.push({ item, x0, x1, y0: y, y1: y + 4 });
+          break;
+        }
         default: {
           pen.fillStyle = theme['accent'] as string;
           pen.globalAlpha = 0.35;
@@ -404,7 +435,7 @@ export class Pane {
   #drawRole(row: Row, x0: number, x1: number, label: string, theme: Theme): void {
     const pen = this.#pen;
     const role = label.split(',')[0] as string;
-    const serves = label.includes('serves');
+    const serves = label.includes('serves') || row.kind === 'jobmanager';
     const { roleTop: y, roleHeight: height } = row;
     const colour = role === 'leading' ? (serves ? 'leading' : 'electing') : role === 'following' ? 'following' : role === 'down' ? 'down' : 'looking';
     pen.globalAlpha = role === 'following' && !serves ? 0.55 : 1;
@@ -416,7 +447,7 @@ export class Pane {
     pen.globalAlpha = 1;
     const left = Math.max(5, x0 + 5);
     if (x1 - left < 24) return;
-    const ink = role === 'leading' ? (theme['accent-ink'] as string) : (theme[role === 'down' ? 'ink-2' : 'ink'] as string);
+    const ink = role === 'leading' ? (theme[serves ? 'accent-ink' : 'electing-ink'] as string) : (theme[role === 'down' ? 'ink-2' : 'ink'] as string);
     if (role === 'down') {
       pen.font = `500 10px ${FONT}`;
       pen.fillStyle = theme['surface'] as string;
@@ -438,6 +469,7 @@ export class Pane {
     const pen = this.#pen;
     const { operations } = this.model.run;
     const columns = new Map<number, number>();
+    const scale = this.width / (ui.span.to - ui.span.from);
     const showsReads = !ui.hidden.has('reads');
     const showsWrites = !ui.hidden.has('writes');
     for (let no = 0; no < operations.callAt.length; no++) {
@@ -461,17 +493,18 @@ export class Pane {
       pen.globalAlpha = standsOut === null || standsOut.has(`operation${no}`) ? 1 : 0.15;
       if (back < 0) {
         // Its outcome is unknown: it has a beginning and no end.
-        const fade = pen.createLinearGradient(x0, 0, x0 + 26, 0);
+        const length = Math.max(5, Math.min(26, scale * 20_000));
+        const fade = pen.createLinearGradient(x0, 0, x0 + length, 0);
         fade.addColorStop(0, theme['trouble'] as string);
         fade.addColorStop(1, `${theme['trouble'] as string}00`);
         pen.fillStyle = fade;
         pen.globalAlpha *= 0.8;
-        pen.fillRect(x0, y, 26, height);
-        this.#boxes.push({ item: { type: 'operation', no }, x0, x1: x0 + 26, y0: y, y1: y + height });
+        pen.fillRect(x0, y, length, height);
+        this.#boxes.push({ item: { type: 'operation', no }, x0, x1: x0 + length, y0: y, y1: y + height });
       } else {
         const x1 = Math.max(x0 + 1.5, x(back));
         this.#boxes.push({ item: { type: 'operation', no }, x0, x1, y0: y, y1: y + height });
-        if (x1 - x0 < 4) {
+        if (x1 - x0 < (ok ? 9 : 4)) {
           const key = lane * 16 + (this.model.row[no] as number) * 2 + (read ? 1 : 0);
           const column = Math.round(x0 / COLUMN_PX);
           if (columns.get(key) === column && standsOut === null) continue;
@@ -577,7 +610,7 @@ export class Pane {
       this.#boxes.push({ item, x0: px - 4, x1: px + 4, y0: row.y - 5, y1: row.y + 5 });
       if (row.height >= 38 && row.kind !== 'nemesis') {
         const zxid = kind === 'log' ? this.model.zxid(item) : null;
-        labels.push({ weight: kind === 'trouble' ? 4 : name === 'crash' || name === 'Established' || name === 'NewEpoch' ? 3 : kind === 'life' || kind === 'role' || kind === 'job' ? 2 : 1, x: px, row, text: zxid === null ? name : `${name} ${short(zxid)}`, colour: out === false ? (theme['ink-3'] as string) : (theme[kind === 'log' ? 'ink-3' : 'ink-2'] as string) });
+        labels.push({ weight: kind === 'trouble' ? 4 : name === 'crash' || name === 'Established' || name === 'NewEpoch' ? 3 : kind === 'life' || kind === 'role' || kind === 'job' ? 2 : 1, x: px, row, text: zxid === null ? this.model.eventLabel(no) : `${name} ${short(zxid)}`, colour: out === false ? (theme['ink-3'] as string) : (theme[kind === 'log' ? 'ink-3' : 'ink-2'] as string) });
       }
     }
     pen.globalAlpha = 1;
@@ -661,7 +694,7 @@ export class Pane {
   }
 
   #drawSpot(item: Item, theme: Theme, x: (at: number) => number, pinned: boolean): void {
-    const pen = this.#pen;
+    const pen = this.#frontPen;
     pen.strokeStyle = theme['ink'] as string;
     pen.fillStyle = theme['ink'] as string;
     pen.lineWidth = pinned ? 2 : 1.5;
@@ -724,4 +757,15 @@ export class Pane {
     const py = canvasY + this.scroll;
     return this.layout.rows.find((row) => py >= row.top && py < row.top + row.height) ?? null;
   }
+}
+
+function drawUpright(pen: CanvasRenderingContext2D, x: number, height: number, colour: string, dash: readonly number[]): void {
+  pen.strokeStyle = colour;
+  pen.lineWidth = 1;
+  pen.setLineDash([...dash]);
+  pen.beginPath();
+  pen.moveTo(Math.round(x) + 0.5, 0);
+  pen.lineTo(Math.round(x) + 0.5, height);
+  pen.stroke();
+  pen.setLineDash([]);
 }

@@ -2,12 +2,14 @@
 import type { LaneKind } from '../../record/recorder.ts';
 import type { Recorded } from '../../record/recorded.ts';
 
-export const FAMILIES = ['election', 'discovery', 'synchronization', 'broadcast', 'requests', 'heartbeat', 'other'] as const;
+export const FAMILIES = ['election', 'discovery', 'synchronization', 'broadcast', 'requests', 'tasks', 'checkpoints', 'records', 'heartbeat', 'other'] as const;
 export type Family = (typeof FAMILIES)[number];
 const FAMILY_OF: Readonly<Record<string, Family>> = {
   NOTIFICATION: 'election', FOLLOWERINFO: 'discovery', LEADERINFO: 'discovery', ACKEPOCH: 'discovery',
   DIFF: 'synchronization', TRUNC: 'synchronization', SNAP: 'synchronization', SNAPCHUNK: 'synchronization', SNAPEND: 'synchronization', NEWLEADER: 'synchronization', UPTODATE: 'synchronization',
   PROPOSAL: 'broadcast', ACK: 'broadcast', COMMIT: 'broadcast', PIPELINE: 'requests', HEARTBEAT: 'heartbeat', PING: 'heartbeat', PONG: 'heartbeat',
+  hello: 'tasks', registered: 'tasks', fenced: 'tasks', deploy: 'tasks', cancel: 'tasks', taskState: 'tasks', addSplits: 'tasks', inputEnded: 'tasks', logs: 'tasks', metrics: 'heartbeat',
+  triggerCheckpoint: 'checkpoints', ackCheckpoint: 'checkpoints', declineCheckpoint: 'checkpoints', checkpointComplete: 'checkpoints', abortCheckpoint: 'checkpoints', data: 'records', credit: 'records',
 };
 
 export const EVENT_KINDS = ['life', 'role', 'log', 'trouble', 'job'] as const;
@@ -209,7 +211,7 @@ export class RunModel {
     const { run } = this;
     switch (item.type) {
       case 'event':
-        return this.text(run.events.name[item.no] as number);
+        return this.#logLine(item.no) ?? this.text(run.events.name[item.no] as number);
       case 'message':
         return this.text(run.messages.type[item.no] as number);
       case 'operation':
@@ -220,6 +222,19 @@ export class RunModel {
         return `${this.text(run.bands.band[item.no] as number)}: ${this.text(run.bands.label[item.no] as number)}`;
     }
   }
+  /** What a process says in its log stands for the event. */
+  #logLine(no: number): string | null {
+    const { events } = this.run;
+    if (this.text(events.name[no] as number) !== 'log') return null;
+    const { line } = this.fields(events.fields[no] as number);
+    return typeof line === 'string' ? line : null;
+  }
+  eventLabel(no: number): string {
+    const line = this.#logLine(no);
+    if (line === null) return this.text(this.run.events.name[no] as number);
+    return line.length > 34 ? `${line.slice(0, 33).trimEnd()}…` : line;
+  }
+
   /** 'f3 crash' alone does not say whom it struck. */
   #faultTitle(no: number): string {
     const fault = this.run.faults[no];

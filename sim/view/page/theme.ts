@@ -2,7 +2,7 @@
 import { FAMILIES } from './run-model.ts';
 
 const NAMES = [
-  'bg', 'surface', 'ink', 'ink-2', 'ink-3', 'line', 'lane', 'accent', 'accent-ink', 'red', 'red-soft', 'leading', 'electing', 'following', 'looking', 'down', 'disk', 'trouble', 'write', 'read', 'fault', 'fault-ink', 'split', 'match',
+  'bg', 'surface', 'ink', 'ink-2', 'ink-3', 'line', 'lane', 'accent', 'accent-ink', 'red', 'red-soft', 'leading', 'electing', 'electing-ink', 'following', 'looking', 'down', 'disk', 'trouble', 'write', 'read', 'fault', 'fault-ink', 'split', 'match',
   ...FAMILIES.map((family) => `m-${family}`), 'epoch-0', 'epoch-1', 'epoch-2', 'epoch-3', 'epoch-4', 'epoch-5',
 ] as const;
 
