@@ -20,6 +20,8 @@ export const snapshotStories: readonly Scenario[] = [
   ...stories(['ZK-3642'], 'the leader dies after its SNAP has been received and before it is durable; the next leader must not build upon it', ['the leader died before its SNAP was durable'], (t) => {
     const { back } = farBehind(t);
     t.slowDisk('F', { after: back }, t.prng.pick([10, 40]), 2000);
+    // What would make it count never comes.
+    t.fault({ after: back, event: { who: 'F', name: 'receive SNAP' } }, { kind: 'drop', from: 'L', to: 'F', type: 'NEWLEADER' });
     const dead = t.crash('L', { after: back, ...soon(t, 'receive SNAPEND', 8) }, t.ms(800, 1500), 'the leader died before its SNAP was durable');
     t.crash('F', { after: dead, event: { who: 'F', name: t.prng.pick(['send ACKEPOCH', 'receive DIFF', 'receive NEWLEADER', 'receive SNAP', 'LeftLeader']) }, plusMs: t.ms(0, 30) }, t.ms(20, 200));
   }, NO_LOG),

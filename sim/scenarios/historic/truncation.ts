@@ -22,18 +22,26 @@ export const truncationStories: readonly Scenario[] = [
     // And once more, as a leader if it gets so far.
     t.crash('N', { after: back, plusMs: t.ms(10, 300) }, t.ms(300, 800));
   }, { clients: 2, crowd: 1 }),
-  ...stories(['ZK-1156'], 'the server with the highest zxid, which never committed, is away; a new leader is established and dies before it writes; the older tail must not win', ['an older tail against a newer epoch'], (t) => {
+  ...stories(['ZK-1156'], 'two leaders in turn log what never commits, and each joins late: the older tail must not win against a newer epoch, nor may the higher zxid undo what was committed', ['an older tail against a newer epoch'], (t) => {
+    // Their sessions are there: none of the leaders has to make one.
+    t.op(2, 'connect', { atMs: 600 });
+    t.op(3, 'connect', { atMs: 600 });
     const begun = t.begins();
-    const cut = t.isolate('L', { after: begun, plusMs: t.ms(5, 30) }, t.ms(900, 1100));
-    t.writes(1, { after: cut, plusMs: 2 }, t.prng.between(1, 3));
-    t.crash('L', { after: cut, plusMs: t.ms(100, 400) }, null);
-    const next = t.crash('leader as N', { after: cut, event: { who: 'any', name: 'Established' }, plusMs: t.ms(3, 15) }, null);
-    const back = t.fault({ after: next, plusMs: t.ms(5, 50) }, { kind: 'start', on: 'L' });
+    const cut = t.isolate('L', { after: begun, plusMs: t.ms(5, 30) }, 600);
+    t.writes(1, { after: cut, plusMs: 2 }, 1);
+    t.crash('L', { after: cut, plusMs: t.ms(60, 300) }, null);
+    const next = t.cast('leader as N', { after: cut, event: { who: 'any', name: 'Established' }, plusMs: 1 });
+    t.op(2, 'connect', { after: next }, { to: 'N' });
+    const alone = t.isolate('follower as F', { after: next, plusMs: t.ms(8, 20) }, 100);
+    t.writes(2, { after: alone }, 1);
+    const dead = t.crash('N', { after: alone, plusMs: t.ms(15, 40) }, null);
+    const back = t.fault({ after: dead, plusMs: t.ms(100, 300) }, { kind: 'start', on: 'L' });
     const leads = t.passes({ after: back, event: { who: 'any', name: 'Established' } }, 'an older tail against a newer epoch');
-    t.op(2, 'connect', { after: leads }, { to: 'leader' });
-    t.op(2, 'sync-get', { after: leads, plusMs: 1 }, { path: '/w' });
-    t.writes(2, { after: leads, plusMs: 2 }, 3);
-  }, { clients: 2, crowd: 0 }),
+    t.op(3, 'connect', { after: leads }, { to: 'leader' });
+    t.op(3, 'sync-get', { after: leads, plusMs: 1 }, { path: '/w' });
+    const again = t.crash('L', { after: leads, plusMs: t.ms(30, 80) }, null);
+    t.fault({ after: again, plusMs: 5 }, { kind: 'start', on: 'N' });
+  }, { clients: 3, crowd: 0 }),
   ...stories(['ZK-1154'], 'the server with the highest zxid, which never committed, is away at the election and joins late: exactly its own tail goes', ['TRUNC'], (t) => {
     const { cut } = deposed(t, t.ms(500, 700));
     t.crash('L', { after: cut, plusMs: t.ms(20, 200) }, t.ms(1500, 2500));
