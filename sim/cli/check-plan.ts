@@ -56,6 +56,8 @@ export function checkPlan(value: unknown): string | null {
   if (wrong !== null) return wrong;
   const typed = value as Plan;
   for (const part of ['serverKnobs', 'clocks'] as const) if (typed[part].length !== typed.servers) return `${part} has ${typed[part].length} entries for ${typed.servers} servers`;
+  const cluster = typed.cluster === undefined ? null : checkCluster(typed.cluster);
+  if (cluster !== null) return cluster;
   const ids = new Set<string>();
   for (const [what, items] of [['fault', typed.faults], ['op', typed.ops]] as const) {
     for (const { id } of items as readonly { readonly id: unknown }[]) {
@@ -65,6 +67,13 @@ export function checkPlan(value: unknown): string | null {
     }
   }
   return first(typed.clients, checkClient) ?? first(typed.faults, (fault) => checkFault(fault, typed.servers, ids)) ?? first(typed.ops, (op) => checkMoment(`op ${op.id}`, op.when, ids)) ?? first(typed.skip, checkSkip);
+}
+
+function checkCluster(cluster: unknown): string | null {
+  if (!object(cluster)) return 'cluster is not an object';
+  const some: Check = (value) => whole(value) && (value as number) > 0;
+  const wrong = missing(cluster as Fields, { jobManagers: some, taskManagers: some, slots: some, job: text, partitions: some, records: whole, checkpointIntervalMs: duration, parallelism: some });
+  return wrong === null ? null : `cluster: ${wrong}`;
 }
 
 function checkClient(client: unknown): string | null {

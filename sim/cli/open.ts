@@ -1,12 +1,12 @@
 /** `drey sim open FILE`: a page that shows the failing run and, beside it, the passing run that is most like it. */
-import { spawn } from 'node:child_process';
+import { fork, spawn } from 'node:child_process';
 import { resolve } from 'node:path';
-import { Recording } from '../record/recording.ts';
+import { fileURLToPath } from 'node:url';
 import type { Recorded } from '../record/recorded.ts';
 import { neighbour as nearestPassing } from '../shrink/why.ts';
 import { writePage } from '../view/open.ts';
 import type { Plan } from '../plan/plan.ts';
-import { runToResult } from './crash-result.ts';
+import { recordRun } from './record-run.ts';
 import { EXIT, EXIT_INTERRUPTED } from './exit-codes.ts';
 import { failing } from './failing.ts';
 import { commandsFor, sentence } from './failure-file.ts';
@@ -29,8 +29,8 @@ export async function openCommand(simulator: Simulator, path: string, options: O
   const found = options.neighbour ? await explain(simulator, of, io) : null;
   if (options.neighbour && found === null) return EXIT_INTERRUPTED;
   const passing = found === null ? null : nearestPassing(found);
-  const run = await recorded(simulator, plan, Infinity);
-  const beside = passing === null ? null : { label: `without ${passing.id}: ${passing.what}`, recorded: await recorded(simulator, passing.plan, result.virtualMs) };
+  const run = (await recordRun(simulator, plan, Infinity)).recorded;
+  const beside = passing === null ? (options.neighbour && plan.mutant !== undefined ? await withoutMutant(plan, result.virtualMs) : null) : { label: `without ${passing.id}: ${passing.what}`, recorded: (await recordRun(simulator, passing.plan, result.virtualMs)).recorded };
   const { mutant } = plan;
   const to = writePage(run, beside, {
     scenario: plan.scenario, seed: plan.seed, servers: plan.servers, ...(mutant === undefined ? {} : { mutant }), outcome: result.kind,
@@ -48,10 +48,16 @@ export async function openCommand(simulator: Simulator, path: string, options: O
   return EXIT.ok;
 }
 
-async function recorded(simulator: Simulator, plan: Plan, untilMs: number): Promise<Recorded> {
-  const recorder = new Recording({ untilMs });
-  await runToResult(simulator, plan, { recorder, ...(Number.isFinite(untilMs) ? { stopAtMs: untilMs } : {}) });
-  return recorder.recorded();
+/** The same plan on the product as it is: in a process of its own, since here the mutant is loaded. Null if it fails there too. */
+async function withoutMutant(plan: Plan, untilMs: number): Promise<{ readonly label: string; readonly recorded: Recorded } | null> {
+  const child = fork(fileURLToPath(new URL(`./record-child.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url)));
+  const { mutant, ...sound } = plan;
+  const answer = await new Promise<Recorded | null>((resolveAnswer) => {
+    child.once('message', (message) => resolveAnswer(message as Recorded | null));
+    child.once('close', () => resolveAnswer(null));
+    child.send({ plan: sound, untilMs });
+  });
+  return answer === null ? null : { label: `without the mutant ${mutant ?? ''}`, recorded: answer };
 }
 
 /** With whatever this system opens pages; that there is nothing is no failure, since the path is printed. */

@@ -61,6 +61,6 @@ export function progressText(tally: Tally, seconds: number, total: number, total
   const left = Math.min(byCount, totalSeconds - seconds);
   return [
     `${count(tally.seeds)}${Number.isFinite(total) ? `/${count(total)}` : ''} seeds`, `${perSecond.toFixed(1)}/s`, `${virtualTime(tally.virtualMs)} simulated`, `${count(tally.faultCount)} faults`,
-    `${count(tally.acked)} acked`, `marks ${tally.marksHit}/${tally.marksExpected}`, `${tally.failed} failed`, ...(tally.seeds > 0 && Number.isFinite(left) ? [`${clock(left)} left`] : []),
+    `${count(tally.acked)} acked`, ...(tally.marksExpected === 0 ? [] : [`marks ${tally.marksHit}/${tally.marksExpected}`]), `${tally.failed} failed`, ...(tally.seeds > 0 && Number.isFinite(left) ? [`${clock(left)} left`] : []),
   ].join('  ');
 }

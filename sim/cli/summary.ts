@@ -53,7 +53,7 @@ export function summaryText(run: RunOf, tally: Tally, end: End): string {
     row('simulated', `${virtualTime(tally.virtualMs)}, ${countOf(tally.events, 'event')}, ${countOf(tally.elections, 'election')}, ${countOf(tally.acked, 'acked write')}, ${countOf(tally.expired, 'expired session')}`),
     row('no leader', `for at most ${ms(tally.longestElectionMs)} of virtual time`),
     row('faults', `${count(tally.faultCount)}${tally.faultCount === 0 ? '' : `: ${wrapped(counts(tally.faults), 13)}`}`),
-    row('marks', `${tally.marksHit} of ${tally.marksExpected} seen${never.length === 0 || tally.seeds < SEEDS_FOR_MARKS ? '' : `; never: ${wrapped(never.join(', '), 13)}`}`),
+    ...(tally.marksExpected === 0 ? [] : [row('marks', `${tally.marksHit} of ${tally.marksExpected} seen${never.length === 0 || tally.seeds < SEEDS_FOR_MARKS ? '' : `; never: ${wrapped(never.join(', '), 13)}`}`)]),
     row('repeated', `${countOf(tally.twice, 'seed')} ran twice and ended on the same trace${tally.seeds === 1 ? `, ${tally.lastTraceHash}` : `; the last trace is ${tally.lastTraceHash}`}`),
     ...Object.entries(tally.findings).map(([what, n]) => row('failed', `${count(n)} × ${firstLine(what)}`)),
     ...(nextSeed === null ? [] : [row('go on', `${again(run)} --seeds ${end.seedsAsked ?? 1000} --from-seed ${nextSeed}`)]),

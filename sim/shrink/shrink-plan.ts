@@ -62,7 +62,7 @@ export async function shrinkPlan(original: Plan, options: ShrinkOptions): Promis
   const oracle: Oracle = new Oracle(options.run, original, options.result, options.failure, options.expired, () => options.onProgress?.(step, oracle.runs, sizeOf(oracle.plan, oracle.result)));
   const steps: readonly (readonly [string, (oracle: Oracle) => Promise<void>])[] = [
     // Servers before operations too: which operations matter depends on how many servers there are, and to ask it costs more.
-    ['time', shorten], ['faults', fewerFaults], ['clients', fewerClients], ['servers', fewerServers], ['time', earlier], ['chance', calmer], ['operations', fewerOps],
+    ['time', shorten], ['faults', fewerFaults], ['clients', fewerClients], ['servers', fewerServers], ['cluster', smallerCluster], ['time', earlier], ['chance', calmer], ['operations', fewerOps],
     ['servers', fewerServers], ['faults', fewerFaults], ['times', simplerTimes], ['settings', moreOrdinarySettings], ['faults', fewerFaults], ['clients', fewerClients], ['chance', calmer],
     ['operations', fewerOps], ['time', shorten],
   ];
@@ -128,6 +128,16 @@ async function fewerServers(oracle: Oracle): Promise<void> {
     const choices = choicesOfServers(plan, size);
     for (const keep of choices) if (await oracle.fails(withServers(plan, keep))) return;
     for (const keep of choices.slice(0, 2)) if (await oracle.fails(withServers(plan, keep, true))) return;
+  }
+}
+
+/** Fewer masters, workers, slots, partitions and records: the least that will do of each, by halves. */
+async function smallerCluster(oracle: Oracle): Promise<void> {
+  for (const field of ['jobManagers', 'taskManagers', 'partitions', 'parallelism', 'slots', 'records'] as const) {
+    const { plan } = oracle;
+    const { cluster } = plan;
+    if (cluster === undefined) return;
+    for (let n = 1; n < cluster[field]; n *= 2) if (await oracle.fails({ ...plan, cluster: { ...cluster, [field]: n } })) break;
   }
 }
 

@@ -74,6 +74,8 @@ test.serial('a mutant is found, replayed, shrunk, explained and drawn', (t) => {
   const opened = drey('open', small, '--out', page);
   t.is(opened.code, 0, opened.err);
   t.true(opened.out.includes(page));
+  // No fault is to blame: what passes is the product without the mutant.
+  t.regex(opened.out, /beside it: the same run without/);
   t.true(existsSync(page) && readFileSync(page, 'utf8').includes('QuorumDurability'));
 });
 
