@@ -41,7 +41,7 @@ test('the packed package, installed elsewhere, is a working drey with typed entr
   const names = files.map((file) => file.path);
   t.deepEqual(names.filter((name) => name.endsWith('.ts') && !name.endsWith('.d.ts')), [], 'Node runs no .ts under node_modules');
   t.deepEqual(names.filter((name) => /^(?:dist\/)?test\/|\.test\.|^\./.test(name)), []);
-  for (const name of ['LICENSE', 'README.md', 'docs/ERRORS.md', 'drey.js', 'dist/drey.js', 'dist/sim/cli.js']) t.true(names.includes(name), name);
+  for (const name of ['LICENSE', 'README.md', 'docs/ERRORS.md', 'drey.js', 'dist/drey.js', 'dist/sim/cli/sim.js', 'dist/sim/view/page/main.js', 'dist/sim/view/page/page.css']) t.true(names.includes(name), name);
 
   const home = join(dir, 'home');
   mkdirSync(home);

@@ -75,7 +75,7 @@ export class Panel {
       if (item.type === 'fault') rows.push(['kind', run.faults[item.no]?.kind ?? ''], ['name', run.faults[item.no]?.id ?? '']);
     }
     const { violation } = run;
-    if (violation !== null && from <= violation.at) rows.push(['before the violation', violation.at === from ? 'the same instant' : duration(violation.at - from)]);
+    if (violation !== null && from <= violation.at) rows.push(['to violation', violation.at === from ? 'the same instant' : duration(violation.at - from)]);
     const parts: HTMLElement[] = [head, title, list(rows)];
     const contents = Object.entries(model.contents(item));
     if (contents.length > 0) {
