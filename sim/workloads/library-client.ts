@@ -28,7 +28,7 @@ import type { Call } from './call.ts';
 import type { Client, Surroundings } from './clients.ts';
 import { drawOperation, OPEN_ACL, QUEUE, request, type Drawn } from './library-operations.ts';
 import { PersistentWatches, type PersistentWatch } from './persistent-watches.ts';
-import { checkReply, isWrite, nameOf } from './reply-check.ts';
+import { checkProtected, checkReply, isWrite, nameOf } from './reply-check.ts';
 import { SessionWatches } from './session-watches.ts';
 import { USERS, type User } from './users.ts';
 import { WatchedCodec, type CodecWatcher } from './watched-codec.ts';
@@ -585,8 +585,7 @@ export class LibraryClient implements Client, CodecWatcher {
     if (error === 'CONNECTIONLOSS' || error === 'OPERATIONTIMEOUT') this.#whenConnected(() => this.#createProtected(prefix, isDoubtful, sessionId));
   }
   #protectedDone(prefix: string): void {
-    const made = this.#judge.model.everCreated(`${QUEUE}/${prefix}`);
-    if (made.length !== 1) this.#judge.fail('ProtectedCreate', `${this.name} made ${made.length === 0 ? 'nothing' : made.join(' and ')} for one protected create`);
+    checkProtected(this.#judge, this.name, `${QUEUE}/${prefix}`);
   }
 
   #addWatch(path: string, mode: PersistentWatch['mode']): void {

@@ -115,6 +115,12 @@ function masked(entry: Acl): Acl {
   return entry.scheme === 'digest' ? { ...entry, id: entry.id.replace(/:.*/s, ':x') } : entry;
 }
 
+/** Whoever looks before it tries again makes one znode, however many replies are lost. */
+export function checkProtected(judge: Judge, who: string, prefix: string): void {
+  const made = judge.model.everCreated(prefix);
+  if (made.length !== 1) judge.fail('ProtectedCreate', `${who} made ${made.length === 0 ? 'nothing' : made.join(' and ')} for one protected create`);
+}
+
 export function nameOf(op: number): string {
   return Object.entries(OpCode).find(([, code]) => code === op)?.[0] ?? String(op);
 }

@@ -11,7 +11,10 @@ import { Model } from '../../sim/judges/model.ts';
 import { ExpiryJudge, type LeaseHolder } from '../../sim/workloads/expiry-judge.ts';
 import { OPEN_ACL, request } from '../../sim/workloads/library-operations.ts';
 import { PersistentWatches } from '../../sim/workloads/persistent-watches.ts';
-import { checkReply } from '../../sim/workloads/reply-check.ts';
+import { checkProtected, checkReply } from '../../sim/workloads/reply-check.ts';
+import { ClientNetwork } from '../../sim/doubles/client-network.ts';
+import type { ClientPlan } from '../../sim/plan/plan.ts';
+import { LibraryClient } from '../../sim/workloads/library-client.ts';
 import { Skips } from '../../sim/workloads/skips.ts';
 import { World } from '../../sim/world/world.ts';
 
@@ -178,4 +181,36 @@ test('operations that are left out are named by number or range', (t) => {
   t.deepEqual([13, 14, 15].map((n) => skips.has('client-2', n)), [false, true, false]);
   t.deepEqual([4, 5, 7, 8].map((n) => skips.has('client-3', n)), [false, true, true, false]);
   t.throws(() => new Skips(['client-2']), { message: /names no operations/ });
+});
+
+test('ProtectedCreate: two znodes for one create whose reply was lost', (t) => {
+  const fires = (...txns: Txn[]): string | undefined => {
+    const judge = court(create('/q', 1), ...txns);
+    checkProtected(judge, 'client-1', '/q/_c_1-');
+    return judge.violation?.invariant;
+  };
+  t.is(fires(create('/q/_c_1-0000000000', 1), create('/q/_c_2-0000000001', 2)), undefined);
+  t.is(fires(), 'ProtectedCreate');
+  t.is(fires(create('/q/_c_1-0000000000', 1), create('/q/_c_1-0000000001', 2)), 'ProtectedCreate');
+});
+
+test('ClientPromise: a library that sends what nobody asked for, forgets what it has seen, or asks for watches that are not kept', (t) => {
+  const fires = (misdeed: (client: LibraryClient) => void): string | undefined => {
+    const world = new World('promise');
+    const judge = court(create('/k', 1));
+    const plan: ClientPlan = { id: 1, kind: 'library', draws: false, move: 0, stall: 0, misbehave: 0, timeoutMs: 1000, burst: 1, thinkMs: 10 };
+    const stage = { when: () => {}, happened: () => {}, server: () => null };
+    const client = new LibraryClient(plan, { world, servers: [], judge, stage, network: new ClientNetwork(world), expiry: new ExpiryJudge(judge, () => true), skips: new Skips([]), client: () => undefined });
+    const hello = { protocolVersion: 0, timeoutMs: 1000, sessionId: 0n, password: new Uint8Array(16), readOnly: false, hasReadOnly: true };
+    client.connecting({ ...hello, lastZxidSeen: 0 });
+    client.connected({ timeoutMs: 1000, sessionId: 7n });
+    client.replied(1, at(1), 0);
+    misdeed(client);
+    return judge.violation?.invariant;
+  };
+  t.is(fires(() => {}), undefined);
+  t.is(fires((client) => client.sending(request(OpCode.setData, '/k'), 10)), 'ClientPromise');
+  t.is(fires((client) => client.connecting({ protocolVersion: 0, lastZxidSeen: 0, timeoutMs: 1000, sessionId: 7n, password: new Uint8Array(16), readOnly: false, hasReadOnly: true })), 'ClientPromise');
+  t.is(fires((client) => client.sending(Object.assign(request(OpCode.setWatches, ''), { relativeZxid: at(1), dataWatches: ['/k'] }), 10)), 'ClientPromise');
+  t.is(fires((client) => client.replied(2, 1, 0)), 'MonotonicReads');
 });
