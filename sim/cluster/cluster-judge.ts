@@ -25,7 +25,8 @@ const LOOK_MS = 20;
 export interface ClusterJudgeOptions {
   readonly cluster: Cluster;
   readonly spec: JobSpec;
-  readonly guarantee: 'exactly-once' | 'at-least-once';
+  /** Of the output topic; null: others look at the output. */
+  readonly guarantee: 'exactly-once' | 'at-least-once' | null;
   readonly fail: Fail;
   /** Something that a fault may wait for. */
   readonly onEvent: (name: string, who: string, fields: Readonly<Record<string, string | number | boolean>>, other: string | null) => void;
@@ -50,7 +51,7 @@ export class ClusterJudge {
     this.fencing = new FencingJudge(fail);
     this.ownership = new OwnershipJudge(fail);
     this.status = new JobStatusJudge(fail);
-    this.output = new ExactlyOnceJudge(fail, options.guarantee);
+    this.output = new ExactlyOnceJudge(fail, options.guarantee ?? 'at-least-once');
     const graph = new ExecutionGraph(jobId, spec.graph);
     this.checkpoints = new CheckpointsJudge(fail, {
       statesOf: (checkpointId) => {
@@ -150,6 +151,7 @@ export class ClusterJudge {
 
   /** What has been committed since the last time. */
   readOutput(): void {
+    if (this.#options.guarantee === null) return;
     for (const [i, { log }] of this.#options.cluster.kafka.topic(OUTPUT).entries()) {
       if (log.lastStableOffset === this.#stable[i]) continue;
       this.#stable[i] = log.lastStableOffset;
