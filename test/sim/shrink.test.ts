@@ -1,5 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
+import { Prng } from '../../coord/base/prng.ts';
+import { drawPlan } from '../../sim/plan/draw.ts';
 import type { Plan } from '../../sim/plan/plan.ts';
 import { ddmin } from '../../sim/shrink/ddmin.ts';
 import { choicesOfServers, rangesOf, sentBy, withClients, withFaults, withoutFault, withServers, withSkipped } from '../../sim/shrink/parts.ts';
@@ -70,6 +72,22 @@ test('servers stay, and their targets, when they are needed', async (t) => {
   const three = await shrink(plan, (each) => each.faults.some(({ id }) => id === 'f5'));
   t.is(three.plan.servers, 3);
   t.deepEqual(three.plan.faults.map(({ id }) => id), ['f5']);
+});
+
+test('every smaller plan is a plan that could have been written, whatever is drawn and whatever fails', async (t) => {
+  for (const name of ['swarm', 'liveness', 'client', 'orchestrator', 'ZK-4925', 'ZK-2845', 'ZK-1514', 'ETCD-14370']) {
+    for (const [seed, share] of [['1', 0.3], ['2', 0.8]] as const) {
+      const plan = drawPlan(name, { seed, servers: 5 });
+      const tried: string[] = [];
+      const { plan: small, runs } = await shrink(plan, (each) => {
+        const wrong = checkPlan(each) ?? checkPlan(JSON.parse(JSON.stringify(each)));
+        if (wrong !== null) tried.push(wrong);
+        return new Prng(JSON.stringify(each)).float() < share;
+      });
+      t.deepEqual(tried, [], `${name}, seed ${seed}`);
+      t.true(runs > 0 && small.faults.length <= plan.faults.length && small.servers <= plan.servers);
+    }
+  }
 });
 
 test('only the invariant that failed counts', async (t) => {
