@@ -31,12 +31,6 @@ interface Recorded {
   /** null: nobody knows. */
   readonly outcome: Outcome | null;
 }
-interface SessionEnd {
-  readonly returnMs: number;
-  /** Its beginning is not known from here. */
-  readonly told: boolean;
-}
-
 export type Finding =
   | { readonly kind: 'ok'; readonly steps: number; readonly operations: number }
   | { readonly kind: 'illegal'; readonly invariant: 'Linearizability' | 'MonotonicReads'; readonly message: string; readonly paths: readonly string[]; readonly sessions: readonly bigint[]; readonly steps: number }
@@ -48,13 +42,17 @@ const ABOUT_ZNODES: ReadonlySet<number> = new Set([Code.OK, Code.NONODE, Code.BA
 export class ClientHistory {
   /** In the order in which each client learned of them, which is the order in which it asked. */
   readonly #recorded: Recorded[] = [];
-  readonly #ends = new Map<bigint, SessionEnd>();
+  /**
+   * When a closeSession was answered. Who is told that its session has expired knows less: the leader refuses a session from the moment in which it
+   * proposes its end, and may fall before that is committed; then the next leader ends it, after its whole timeout.
+   */
+  readonly #closedMs = new Map<bigint, number>();
   /** A multi whose parts are not known: nothing can be said. */
   #blind = false;
 
   answered(call: Call, nowMs: number, zxid: Zxid, err: number, result: Result | null): void {
     if (call.kind === 'close') {
-      if (err === 0) this.#end(call.sessionId, nowMs, false);
+      if (err === 0 && !this.#closedMs.has(call.sessionId)) this.#closedMs.set(call.sessionId, nowMs);
       return;
     }
     if (call.kind === 'multi' && call.ops === undefined) this.#blind = true;
@@ -66,15 +64,6 @@ export class ClientHistory {
   unknown(call: Call): void {
     if (call.kind === 'multi' && call.ops === undefined) this.#blind = true;
     if (isWrite(call)) this.#recorded.push({ call, returnMs: Infinity, zxid: 0, outcome: null });
-  }
-
-  /** Its client was told that it is over. */
-  sessionEnded(sessionId: bigint, nowMs: number): void {
-    this.#end(sessionId, nowMs, true);
-  }
-
-  #end(sessionId: bigint, nowMs: number, told: boolean): void {
-    if (!this.#ends.has(sessionId)) this.#ends.set(sessionId, { returnMs: nowMs, told });
   }
 
   answeredZxids(): Set<Zxid> {
@@ -189,12 +178,12 @@ export class ClientHistory {
     for (const { session, last, matters } of chains.values()) {
       if (!matters || ended.has(session)) continue;
       ended.add(session);
-      const end = this.#ends.get(session);
-      const op: ZnodeOp = { kind: 'end-session', session, mutations: [], path: '', outcome: null };
+      const closedMs = this.#closedMs.get(session);
       // Sessions that several clients share, and closes that overtook answers, may end before their last operation began: only a lower bound is sure.
-      const callAt = last === null ? 0 : last.callAt;
-      const hint = believed.ended(session);
-      operations.push(end === undefined ? { op, callAt, returnAt: Infinity, optional: true, after: last, until: null, hint } : { op, callAt, returnAt: end.returnMs, optional: false, after: last, until: null, hint });
+      operations.push({
+        op: { kind: 'end-session', session, mutations: [], path: '', outcome: null }, callAt: last === null ? 0 : last.callAt, returnAt: closedMs ?? Infinity, optional: closedMs === undefined,
+        after: last, until: null, hint: believed.ended(session),
+      });
     }
     return operations;
   }

@@ -185,9 +185,8 @@ export class Judge {
     this.counts.unknown++;
     this.history.unknown(call);
   }
-  sessionExpired(_client: number, sessionId: bigint): void {
+  sessionExpired(_client: number, _sessionId: bigint): void {
     this.counts.expired++;
-    this.history.sessionEnded(sessionId, this.#world.nowMs);
   }
 
   answered(call: Call, zxid: Zxid, err: number, result: Result | null): void {
