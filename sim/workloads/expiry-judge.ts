@@ -26,6 +26,8 @@ export class ExpiryJudge {
   readonly #holders: LeaseHolder[] = [];
   /** Whether every server's clock runs no faster than the clients'. */
   readonly #clocksHold: () => boolean;
+  /** One ran too fast: leases mean nothing from then on. */
+  #isTooFast = false;
 
   constructor(judge: Judge, clocksHold: () => boolean) {
     this.#judge = judge;
@@ -51,6 +53,7 @@ export class ExpiryJudge {
 
   heard({ heardMs }: Leadership, sessionId: bigint, nowMs: number): void {
     heardMs.set(sessionId, nowMs);
+    if (!this.#clocksHold()) this.#isTooFast = true;
   }
 
   /** The leader proposes the end of the session. */
@@ -64,7 +67,7 @@ export class ExpiryJudge {
   }
 
   #expired(sessionId: bigint): void {
-    if (!this.#clocksHold()) return;
+    if (this.#isTooFast || !this.#clocksHold()) return;
     for (const holder of this.#holders) {
       if (holder.sessionId !== sessionId) continue;
       const leftMs = holder.leaseRemainingMs();
