@@ -87,7 +87,7 @@ export function renderPage(data: PageData, { script, style }: PageParts): string
   <div id="filters" role="group" aria-label="What is shown">${MESSAGES.map(([name, label]) => chip(name, label, '')).join('')}<span class="label">·</span>${REST.map(([name, label, shape]) => chip(name, label, shape)).join('')}</div>
   <div class="group end">
     ${neighbour === null ? '' : '<button type="button" class="toggle" id="split" aria-pressed="false" title="B">Neighbour</button>'}
-    <div class="search"><input id="search" type="search" placeholder="Search: ACK 5:3, server 2, lost" aria-label="Search" autocomplete="off" spellcheck="false"><span id="matches" aria-live="polite"></span><button type="button" class="icon" id="previous-match" aria-label="Previous match" title="Shift N">‹</button><button type="button" class="icon" id="next-match" aria-label="Next match" title="N">›</button></div>
+    <div class="search"><input id="search" type="search" placeholder="Search: ack 5:3, server 2" aria-label="Search" autocomplete="off" spellcheck="false"><span id="matches" aria-live="polite"></span><button type="button" class="icon" id="previous-match" aria-label="Previous match" title="Shift N">‹</button><button type="button" class="icon" id="next-match" aria-label="Next match" title="N">›</button></div>
     <button type="button" class="icon" id="keys" aria-label="Keys and legend" title="?">?</button>
   </div>
 </div>

@@ -120,11 +120,11 @@ export class Panel {
         button('Show where', { class: 'small' }, this.#actions.violation)));
     } else parts.push(el('div', { class: 'card' }, el('h2', {}, 'Nothing is violated'), el('p', { class: 'faint' }, 'Every judge was content until the end of this recording.')));
     if (this.#data.neighbour !== null) parts.push(this.#neighbourCard(this.#data.neighbour.label));
-    if (run.faults.length > 0) {
-      parts.push(el('h3', {}, `Faults (${run.faults.length})`), el('ol', { class: 'lines' }, ...run.faults.map((_, no) => this.#fault(no))));
-    }
     if (run.leftOut.length > 0) {
       parts.push(el('h3', {}, 'Not in this recording'), el('ul', { class: 'plain faint' }, ...run.leftOut.map(({ what, count, before }) => el('li', {}, `${count.toLocaleString('en')} ${what} before ${clock(before, 0)} ms`))));
+    }
+    if (run.faults.length > 0) {
+      parts.push(el('h3', {}, `Faults (${run.faults.length})`), el('ol', { class: 'lines' }, ...run.faults.map((_, no) => this.#fault(no))));
     }
     parts.push(el('p', { class: 'faint hint' }, 'Hover over anything for its contents, click to keep it. Press ? for the keys.'));
     return parts;

@@ -1,6 +1,6 @@
 /** A recording made ready to be drawn and asked: typed columns, families of messages, texts for labels and for the search. */
 import type { LaneKind } from '../../record/recorder.ts';
-import type { Recorded } from '../../record/recorded.ts';
+import type { LeftOut, Recorded } from '../../record/recorded.ts';
 
 export const FAMILIES = ['election', 'discovery', 'synchronization', 'broadcast', 'requests', 'tasks', 'checkpoints', 'records', 'heartbeat', 'other'] as const;
 export type Family = (typeof FAMILIES)[number];
@@ -239,7 +239,7 @@ export class RunModel {
   #faultTitle(no: number): string {
     const fault = this.run.faults[no];
     if (fault === undefined) return '';
-    const names = fault.lanes.map((lane) => this.lane(lane).name);
+    const names = fault.lanes.map((lane) => this.lane(lane).name).sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
     const [kind] = names.map((name) => name.split(' ')[0]);
     const same = names.every((name) => name.split(' ')[0] === kind);
     const who = names.length === 0 ? '' : names.length > 1 && same ? `${kind ?? ''}s ${names.map((name) => name.split(' ')[1]).join(', ')}` : names.join(', ');
@@ -367,11 +367,12 @@ export interface Divergence {
 
 /** Compares what happened and what was sent, not the faults themselves. */
 export function divergence(a: RunModel, b: RunModel): Divergence | null {
-  const begins = Math.max(0, ...a.run.leftOut.map(({ before }) => before), ...b.run.leftOut.map(({ before }) => before));
+  // What one of them no longer holds is not compared; heartbeats, which are let go of first, not at all.
+  const begins = (what: LeftOut['what']): number => Math.max(-1, ...[...a.run.leftOut, ...b.run.leftOut].flatMap((left) => (left.what === what ? [left.before] : [])));
   const ends = Math.min(a.endAt, b.endAt);
   const differences = [
-    firstDifference(keys(a, 'event', begins), keys(b, 'event', begins), ends),
-    firstDifference(keys(a, 'message', begins), keys(b, 'message', begins), ends),
+    firstDifference(keys(a, 'event', begins('events')), keys(b, 'event', begins('events')), ends),
+    firstDifference(keys(a, 'message', begins('messages')), keys(b, 'message', begins('messages')), ends),
   ].filter((found) => found !== null);
   return differences.sort((x, y) => x.at - y.at)[0] ?? null;
 }
@@ -392,7 +393,7 @@ function keys(model: RunModel, type: 'event' | 'message', begins: number): Key[]
     }
   } else {
     for (const [no, at] of messages.sentAt.entries()) {
-      if (at > begins) list.push({ at, item: { type, no }, text: `${at} ${lanes[messages.from[no] as number]?.id} ${lanes[messages.to[no] as number]?.id} ${model.text(messages.type[no] as number)} ${model.text(messages.fields[no] as number)}` });
+      if (at > begins && FAMILIES[model.family[no] as number] !== 'heartbeat') list.push({ at, item: { type, no }, text: `${at} ${lanes[messages.from[no] as number]?.id} ${lanes[messages.to[no] as number]?.id} ${model.text(messages.type[no] as number)} ${model.text(messages.fields[no] as number)}` });
     }
   }
   return list;
