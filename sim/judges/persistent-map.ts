@@ -51,8 +51,8 @@ export class PersistentMap<K, V> {
   }
 
   #reroot(): Map<K, V> {
-    const way: PersistentMap<K, V>[] = [];
-    let at: PersistentMap<K, V> = this;
+    const way: PersistentMap<K, V>[] = [this];
+    let at = (this.#body as Difference<K, V>).of;
     for (let body = at.#body; 'of' in body; body = at.#body) {
       way.push(at);
       at = body.of;

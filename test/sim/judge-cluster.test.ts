@@ -45,14 +45,25 @@ test('MasterFenced: a deposed master writes', (t) => {
 
 test('StaleCommand: a worker that has heard of a newer master runs what an older one asked for', (t) => {
   const asks = (epochs: readonly number[], worker = 'w'): string[] => fencing((judge) => {
-    judge.commanded('w', 2, []);
-    for (const epoch of epochs) judge.commanded('w', epoch, ['j/v/0/1']);
+    judge.commanded('w', 'm2', 2, []);
+    for (const epoch of epochs) judge.commanded('w', `m${epoch}`, epoch, ['j/v/0/1']);
     judge.started(worker, 'j/v/0/1');
   });
   t.deepEqual(asks([2]), []);
   t.deepEqual(asks([1]), ['StaleCommand']);
   t.deepEqual(asks([1, 2]), []);
   t.deepEqual(asks([1], 'another life'), []);
+});
+
+test('StaleCommand: a worker that has heard of a newer master answers an older one otherwise than that it is fenced', (t) => {
+  const answers = (master: string, type: string): string[] => fencing((judge) => {
+    judge.commanded('w', 'm1', 1, []);
+    judge.commanded('w', 'm2', 2, []);
+    judge.answered('w', master, type);
+  });
+  t.deepEqual(answers('m2', 'registered'), []);
+  t.deepEqual(answers('m1', 'fenced'), []);
+  t.deepEqual(answers('m1', 'registered'), ['StaleCommand']);
 });
 
 test('TwoOwners: two attempts of one subtask take steps', (t) => {

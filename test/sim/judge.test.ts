@@ -264,6 +264,20 @@ test('MonotonicReads: a session sees the new value and then the old one; another
   t.is(seen(2), 'MonotonicReads');
 });
 
+test('Linearizability: an ephemeral after its session was closed; after its client was told of expiry it may be there for a while', (t) => {
+  const seen = (isClosed: boolean): string => {
+    const history = new ClientHistory();
+    history.answered({ ...call('create-ephemeral', 0, '1:0'), invokedMs: 1 }, 2, at(1), 0, { kind: 'path', path: '/k' });
+    if (isClosed) history.answered({ ...call('close', 0), path: '', invokedMs: 3 }, 4, at(2), 0, null);
+    history.answered({ ...call('sync-get', 0), client: 2, sessionId: 2n, invokedMs: 5 }, 6, at(2), 0, { kind: 'data', data: Buffer.from('1:0'), stat: { czxid: 0, mzxid: 0, pzxid: 0, ctime: 0, mtime: 0, version: 0, cversion: 0, aversion: 0, ephemeralOwner: 1n, dataLength: 3, numChildren: 0 } });
+    history.answered({ ...call('sync-get', 0), client: 2, sessionId: 2n, invokedMs: 7 }, 8, at(3), -101, null);
+    const finding = history.check();
+    return finding.kind === 'illegal' ? finding.invariant : finding.kind;
+  };
+  t.is(seen(false), 'ok');
+  t.is(seen(true), 'Linearizability');
+});
+
 test('a violation says whom it concerns, and the entries that matter are found by it', (t) => {
   const world = new World('related');
   const judge = new Judge(world);
