@@ -37,10 +37,12 @@ export function draft(scenario: string, prng: Prng, options: DrawOptions, load: 
   };
 }
 
-/** Clients of one seed have the same manners. */
+/** Clients of one seed have the same manners; in some seeds a part of them is the client that ships. */
 function drawClients(prng: Prng, { clients, burst, thinkMs }: Load): ClientPlan[] {
   const manners = { move: prng.pick([0, 0.03, 0.15]), stall: prng.pick([0, 0.01, 0.03]), misbehave: prng.pick([0, 0.02]), timeoutMs: prng.pick([1000, 2000, 4000]) };
-  return Array.from({ length: clients }, (_, i) => ({ id: i + 1, kind: 'raw', draws: true, ...manners, burst, thinkMs }));
+  const kinds = prng.fork('kinds');
+  const library = kinds.pick([0, 0, 0.3]);
+  return Array.from({ length: clients }, (_, i) => ({ id: i + 1, kind: kinds.chance(library) ? 'library' : 'raw', draws: true, ...manners, burst, thinkMs }));
 }
 
 /** A plan for scenarios that tell a story: settings that nothing follows from, and clients that do only what they are told. */

@@ -159,7 +159,7 @@ export class LibraryClient implements Client, CodecWatcher {
       return;
     }
     const protocol: Protocol = this.#prng.pick(['zookeeper', 'native']);
-    const transport = new SimClientTransport(network, this.#around.servers, { client: this.name, process: this.#process, address: `10.0.0.${this.id}`, protocol, roughness: this.#plan.move });
+    const transport = new SimClientTransport(network, [...this.#around.servers], { client: this.name, process: this.#process, address: `10.0.0.${this.id}`, protocol, roughness: this.#plan.move });
     const codec = new WatchedCodec(protocol === 'native' ? new NativeCodec() : new JuteCodec(), this);
     const entropy = world.streams(`entropy/${this.name}`);
     const options = {
