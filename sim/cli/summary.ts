@@ -43,10 +43,12 @@ export interface End {
 
 export function summaryText(run: RunOf, tally: Tally, end: End): string {
   const { seconds, nextSeed } = end;
-  const which = nextSeed === null ? '1 seed' : `${countOf(tally.seeds, 'seed')}${tally.seeds === 0 ? '' : ` (${end.fromSeed} to ${nextSeed - 1})`}`;
+  const which = nextSeed === null ? '1 seed' : `${countOf(tally.seeds, 'seed')} (${end.fromSeed} to ${nextSeed - 1})`;
   const per = (n: number): string => count(n / Math.max(seconds, 0.001));
   const never = tally.marksNeverSeen;
   const row = (what: string, text: string): string => `  ${what.padEnd(11)}${text}`;
+  const goOn = nextSeed === null ? [] : [row('go on', `${again(run)} --seeds ${end.seedsAsked ?? 1000} --from-seed ${nextSeed}`)];
+  if (tally.seeds === 0) return [`${run.scenario} on ${countOf(run.servers, 'server')}: interrupted before the first seed had ended`, ...goOn].join('\n');
   return [
     `${run.scenario} on ${countOf(run.servers, 'server')}: ${which} ${tally.failed === 0 ? 'ok' : `ran, ${tally.failed} failed`} in ${seconds.toFixed(1)} s${end.interrupted ? ', interrupted' : ''}`,
     row('speed', `${(tally.seeds / Math.max(seconds, 0.001)).toFixed(1)} seeds/s, ${per(tally.events)} events/s, ${per(tally.virtualMs / 1000)} simulated s/s`),
@@ -56,7 +58,7 @@ export function summaryText(run: RunOf, tally: Tally, end: End): string {
     ...(tally.marksExpected === 0 ? [] : [row('marks', `${tally.marksHit} of ${tally.marksExpected} seen${never.length === 0 || tally.seeds < SEEDS_FOR_MARKS ? '' : `; never: ${wrapped(never.join(', '), 13)}`}`)]),
     row('repeated', `${countOf(tally.twice, 'seed')} ran twice and ended on the same trace${tally.seeds === 1 ? `, ${tally.lastTraceHash}` : `; the last trace is ${tally.lastTraceHash}`}`),
     ...Object.entries(tally.findings).map(([what, n]) => row('failed', `${count(n)} × ${firstLine(what)}`)),
-    ...(nextSeed === null ? [] : [row('go on', `${again(run)} --seeds ${end.seedsAsked ?? 1000} --from-seed ${nextSeed}`)]),
+    ...goOn,
   ].join('\n');
 }
 
