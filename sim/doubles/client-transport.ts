@@ -27,11 +27,18 @@ export class SimClientTransport implements ClientTransport {
     return this.#wire;
   }
 
-  /** `port` is the server's id. */
+  /** `port` is the server's id. One that is not on the list any more cannot be reached. */
   open(connection: number, { port }: ServerAddress): void {
     this.close(this.#connection);
     this.#connection = connection;
-    const server = this.#servers.find(({ sid }) => sid === port) as SimServer;
+    const server = this.#servers.find(({ sid }) => sid === port);
+    this.server = server ?? null;
+    if (server === undefined) {
+      this.#options.process.schedule(1, () => {
+        if (this.#connection === connection) this.handler?.lost(connection, 'no route to it');
+      });
+      return;
+    }
     const isStream = this.#options.protocol === 'zookeeper';
     const reader = new FrameReader(FRAME_BYTES_MAX, (bytes, start, end) => {
       this.handler?.frame(connection, bytes.subarray(start, end));
@@ -53,7 +60,6 @@ export class SimClientTransport implements ClientTransport {
       },
     }, this.#options);
     this.#wire = wire;
-    this.server = server;
   }
 
   send(connection: number, frame: Uint8Array): void {
