@@ -93,7 +93,7 @@ export function drawCluster(scenario: string, prng: Prng, options: DrawOptions, 
   const base = draft(scenario, prng, options, { clients: 0, burst: 1, thinkMs: 1 });
   const cluster = drawClusterPlan(prng.fork('cluster'));
   const { recipes: names, ensemble } = mix(prng.fork('mix'));
-  const faults = drawClusterFaults(prng.fork('cluster-faults'), names, cluster, options.servers);
+  const faults = drawClusterFaults(prng.fork('cluster-faults'), names, cluster, options.servers, UNTIL_MS);
   const below = ensemble.length === 0 ? [] : drawFaults(prng.fork('faults'), ensemble, options.servers, FROM_MS, UNTIL_MS, { soonMs: 1500, apartMs: [1500, 5000], onElection: 0 });
   return { ...base, cluster, faults: [...faults, ...below], untilMs: UNTIL_MS };
 }
@@ -114,12 +114,12 @@ function drawClusterPlan(prng: Prng): ClusterPlan {
   };
 }
 
-function drawClusterFaults(prng: Prng, names: readonly ClusterRecipe[], cluster: ClusterPlan, servers: number): FaultPlan[] {
+export function drawClusterFaults(prng: Prng, names: readonly ClusterRecipe[], cluster: ClusterPlan, servers: number, untilMs: number): FaultPlan[] {
   const faults: FaultPlan[] = [];
   const times = prng.fork('times');
   const which = prng.fork('which');
   let turn = 0;
-  for (let atMs = FROM_MS + times.float() * 1500; atMs <= UNTIL_MS; ) {
+  for (let atMs = FROM_MS + times.float() * 1500; atMs <= untilMs; ) {
     const name = which.pick(names);
     const recipe: Recipe = recipes[name];
     const drawn = recipe(prng.fork(`turn-${++turn}`), cluster, servers);
@@ -136,6 +136,15 @@ function drawClusterFaults(prng: Prng, names: readonly ClusterRecipe[], cluster:
 const worker = CLUSTER_RECIPES.filter((name) => name.includes('worker') || name.startsWith('break-') || name === 'storage-error-at-point');
 const master = CLUSTER_RECIPES.filter((name) => name.includes('master'));
 const kafka = CLUSTER_RECIPES.filter((name) => name.includes('kafka') || name === 'poison-record' || name === 'more-partitions');
+
+const storage = CLUSTER_RECIPES.filter((name) => name.includes('storage'));
+
+/** Kinds of trouble that a user names. */
+const mixes = { 'worker-loss': worker, 'master-loss': master, 'kafka-outage': kafka.filter((name) => name !== 'poison-record' && name !== 'more-partitions'), 'storage-failure': storage };
+export type ClusterFaults = keyof typeof mixes;
+export function mixOf(faults: readonly ClusterFaults[]): ClusterRecipe[] {
+  return faults.flatMap((name) => mixes[name]);
+}
 
 export const clusterMixes = {
   'worker-loss': (prng) => ({ recipes: prng.chance(0.5) ? worker : shuffled(worker, prng).slice(0, 4), ensemble: [] }),

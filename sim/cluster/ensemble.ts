@@ -24,7 +24,7 @@ export function makeEnsemble(world: World, plan: Plan): Ensemble {
   const servers = voters.map((sid, i) => {
     const own = plan.serverKnobs[i];
     if (own === undefined) throw new RangeError(`the plan has ${plan.servers} servers, and knobs for ${plan.serverKnobs.length}`);
-    const server = new SimServer(world, network, judge, { sid, voters, mutant: undefined, knobs, own });
+    const server = new SimServer(world, network, judge, { sid, voters, knobs, own });
     const clock = plan.clocks[i];
     if (clock !== undefined && clock.rate !== 1) server.process.setRate(clock.rate);
     if (clock !== undefined) server.process.wallOffMs = clock.wallOffMs;

@@ -38,6 +38,8 @@ export class CheckpointsJudge {
   readonly #fail: Fail;
   readonly #world: CheckpointsWorld;
   #reserved = 0;
+  /** How many have been completed. */
+  completed = 0;
   #reservedBy = 0n;
   #newest = 0;
   /** By checkpoint and "vertex/subtask": the attempt that acked. */
@@ -88,6 +90,7 @@ export class CheckpointsJudge {
   }
 
   #completed(checkpointId: number, kind: string): void {
+    this.completed += 1;
     const states = this.#world.statesOf(checkpointId);
     if (states === null) return this.#fail('CheckpointPointer', `the metadata of checkpoint ${checkpointId} is not in storage`);
     for (const { keyedStateFile } of states) if (keyedStateFile !== null && !this.#world.isStored(keyedStateFile)) this.#fail('CheckpointPointer', `${keyedStateFile} of checkpoint ${checkpointId} is not in storage`);

@@ -1,0 +1,93 @@
+/** What a user writes to try a job of their own under faults. */
+import test from 'ava';
+import { fileSink, kafkaSource } from '../../connectors/index.ts';
+import { boundedOutOfOrderness, job, tumbling } from '../../orchestrator/api/index.ts';
+import type { Json, Sink } from '../../orchestrator/api/index.ts';
+import { simulate, SimulationFailed } from '../../sim/simulate/index.ts';
+
+interface Click {
+  readonly user: string;
+  readonly at: number;
+}
+const clicks: Click[] = Array.from({ length: 300 }, (_, i) => ({ user: `user-${i % 7}`, at: 1_700_000_000_000 + 20 * i }));
+
+const clicksPerSecond = job(
+  'clicks-per-second',
+  (env) => {
+    env
+      .source(kafkaSource({ brokers: ['kafka:9092'], topic: 'clicks', format: 'json' }), { timestamp: (click) => (click as unknown as Click).at, watermarks: boundedOutOfOrderness(500) })
+      .keyBy((click) => (click as unknown as Click).user)
+      .window(tumbling(1000))
+      .aggregate({ create: () => 0, add: (n) => n + 1, result: (count, user, window): Json => ({ user, second: window.start, count }) })
+      .sink(fileSink({ path: '/var/out', format: 'ndjson' }));
+  },
+  { parallelism: 2, checkpoint: { intervalMs: 500 }, restart: { type: 'exponential-delay', initialMs: 100, maxMs: 2000, multiplier: 2, resetAfterMs: 10_000 } },
+);
+
+test('each click is counted once, whichever worker or master dies', async (t) => {
+  const result = await simulate(clicksPerSecond, {
+    seed: 7,
+    faults: ['worker-loss', 'master-loss'],
+    input: clicks,
+    expect: (output) => {
+      const counted = output as unknown as { user: string; second: number; count: number }[];
+      t.is(counted.reduce((sum, { count }) => sum + count, 0), clicks.length);
+      t.is(new Set(counted.map(({ user, second }) => `${user}/${second}`)).size, counted.length);
+    },
+  });
+  t.true(Object.keys(result.faults).length > 0);
+  t.true(result.checkpoints > 0);
+});
+
+test('without a check of its own, the output must be what it is without faults', async (t) => {
+  const result = await simulate(clicksPerSecond, { seed: 'nightly', faults: ['worker-loss', 'kafka-outage', 'storage-failure'], input: clicks });
+  t.true(result.output.length > 0);
+});
+
+test('a seed is a run: twice the same', async (t) => {
+  const options = { seed: 3, faults: ['worker-loss', 'master-loss'], input: clicks, expect: () => undefined } as const;
+  const [one, two] = [await simulate(clicksPerSecond, options), await simulate(clicksPerSecond, options)];
+  t.is(one.traceHash, two.traceHash);
+  t.deepEqual(one.output, two.output);
+  t.not((await simulate(clicksPerSecond, { ...options, seed: 4 })).traceHash, one.traceHash);
+});
+
+test('a job that is wrong under faults fails with the cause, the seed and how to replay it', async (t) => {
+  // What was written after the last checkpoint is written again.
+  const printed: Sink<Json> = { description: 'printed', guarantee: 'at-least-once', createWriter: async () => Promise.reject(new Error('never opened here')) };
+  const counting = job('counting', (env) => env.source(kafkaSource({ brokers: ['kafka:9092'], topic: 'clicks', format: 'json' })).sink(printed), { checkpoint: { intervalMs: 1000 }, restart: { type: 'fixed-delay', attempts: 1000, delayMs: 100 } });
+  const error = await t.throwsAsync(
+    simulate(counting, {
+      seed: 1,
+      faults: ['worker-loss'],
+      input: clicks,
+      expect: (output) => {
+        if (output.length !== clicks.length) throw new Error(`${clicks.length} clicks, ${output.length} records`);
+      },
+    }),
+    { instanceOf: SimulationFailed },
+  );
+  t.is(error?.invariant, 'Expectation');
+  t.regex(error?.message ?? '', /Expectation: 300 clicks, \d+ records/);
+  t.regex(error?.message ?? '', /seed 1, faults that struck: .*pause/);
+  t.regex(error?.message ?? '', /replay: simulate\(job, \{ …, seed: 1, trace: console\.log \}\)/);
+});
+
+test('code that looks at the real clock is found, with its place', async (t) => {
+  const stamping = job('stamping', (env) => env.source(kafkaSource({ brokers: ['kafka:9092'], topic: 'clicks', format: 'json' })).map((click): Json => ({ click, seenAt: Date.now() })).sink(fileSink({ path: '/var/out', format: 'ndjson' })));
+  const error = await t.throwsAsync(simulate(stamping, { seed: 1, input: clicks }), { instanceOf: SimulationFailed });
+  t.is(error?.invariant, 'SimulationEscape');
+  t.regex(error?.message ?? '', /simulated code calls Date\.now at test\/sim\/simulate\.test\.ts:\d+:\d+/);
+});
+
+test('a record that the code cannot take fails the job, and the error shows where', async (t) => {
+  const strict = job('strict', (env) => env.source(kafkaSource({ brokers: ['kafka:9092'], topic: 'clicks', format: 'json' })).map((click): Json => (click as unknown as Click).user.toUpperCase()).sink(fileSink({ path: '/var/out', format: 'ndjson' })), { restart: { type: 'none' } });
+  const error = await t.throwsAsync(simulate(strict, { seed: 1, input: [...clicks, { at: 1 }] }), { instanceOf: SimulationFailed });
+  t.is(error?.invariant, 'JobFailed');
+  t.regex(error?.message ?? '', /toUpperCase/);
+});
+
+test('records are missing, or slots', async (t) => {
+  await t.throwsAsync(simulate(clicksPerSecond, { seed: 1, input: { orders: [] } }), { code: 'SIM_INPUT' });
+  await t.throwsAsync(simulate(clicksPerSecond, { seed: 1, input: clicks, taskManagers: 1, slots: 1 }), { code: 'SIM_TOO_SMALL' });
+});
