@@ -45,6 +45,7 @@ function setSpan(from: number, to: number): void {
   const length = Math.max(LEAST_SPAN, Math.min(to - from, whole.to - whole.from));
   const begin = Math.max(whole.from - length * 0.4, Math.min(from + (to - from - length) / 2, whole.to - length * 0.6));
   ui.span = { from: begin, to: begin + length };
+  movedMs = performance.now();
   invalidate();
   rememberSoon();
 }
@@ -153,9 +154,18 @@ function changed(): void {
   rememberSoon();
 }
 
+/** A full drawing that takes longer is not repeated while it moves. */
+const FULL_MS = 14;
+const STILL_MS = 120;
+let fullMs = 0;
+let movedMs = 0;
+let finishing = 0;
+
 function draw(): void {
   drawn = false;
   step();
+  const beganMs = performance.now();
+  const rough = sceneChanged && fullMs > FULL_MS && beganMs - movedMs < STILL_MS;
   const flags: Flag[] = [];
   const { violation } = run.run;
   if (violation !== null) flags.push({ at: violation.at, text: `${violation.invariant}: ${violation.message}`, colour: 'red' });
@@ -163,10 +173,15 @@ function draw(): void {
   drawRuler(rulerPen, ruler.clientWidth, ruler.clientHeight, ui.span, flags, ui.cursorAt, theme);
   for (const pane of panes) {
     if (pane.no !== 0 && !ui.split) continue;
-    if (sceneChanged) pane.draw(ui, theme, parts?.at ?? null);
+    if (sceneChanged) pane.draw(ui, theme, parts?.at ?? null, rough);
     pane.drawFront(ui, theme);
   }
   if (sceneChanged) minimap.draw(ui, theme, parts?.at ?? null);
+  if (sceneChanged && !rough) fullMs = performance.now() - beganMs;
+  if (rough) {
+    clearTimeout(finishing);
+    finishing = setTimeout(() => invalidate(), STILL_MS) as unknown as number;
+  }
   sceneChanged = false;
   if (moving !== null) invalidate();
 }

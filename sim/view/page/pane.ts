@@ -23,8 +23,9 @@ interface Box {
 }
 
 const GRAB_PX = 6;
-/** What is narrower than this is drawn once per so many pixels. */
+/** What is narrower than this is drawn once per so many pixels; in a hurry, once per more. */
 const COLUMN_PX = 2;
+const ROUGH_COLUMN_PX = 5;
 const LABEL_CELL_PX = 4;
 const EPOCH_HUES = 6;
 
@@ -46,6 +47,7 @@ export class Pane {
   readonly #widths = new Map<string, number>();
   /** Where labels are already. */
   #labels: { readonly x0: number; readonly x1: number; readonly y0: number; readonly y1: number }[] = [];
+  #columnPx = COLUMN_PX;
   /** Of the last drawing: decides how strong the lines are. */
   #lines = 0;
 
@@ -83,8 +85,10 @@ export class Pane {
 
   // ------------------------------------------------------------ drawing
 
-  draw(ui: UiState, theme: Theme, divergesAt: number | null): void {
+  /** `rough`: while it moves and a drawing takes too long; without labels and heads of arrows. */
+  draw(ui: UiState, theme: Theme, divergesAt: number | null, rough = false): void {
     const pen = this.#pen;
+    this.#columnPx = rough ? ROUGH_COLUMN_PX : COLUMN_PX;
     const { from, to } = ui.span;
     const scale = this.width / (to - from);
     const x = (at: number): number => (at - from) * scale;
@@ -101,8 +105,8 @@ export class Pane {
     this.#drawBands(ui, theme, x);
     this.#drawOperations(ui, theme, x, standsOut);
     this.#drawEnd(theme, x);
-    this.#drawEvents(ui, theme, x, standsOut);
-    if (this.#lines <= 120) this.#labelMessages(theme, standsOut);
+    this.#drawEvents(ui, theme, x, standsOut, rough);
+    if (this.#lines <= 120 && !rough) this.#labelMessages(theme, standsOut);
     this.#drawMatches(ui, theme, x);
     this.#drawViolation(theme, x);
     if (divergesAt !== null) drawUpright(pen, x(divergesAt), Math.max(this.layout.height, this.height), theme['split'] as string, [5, 4]);
@@ -230,7 +234,7 @@ export class Pane {
       if (!isLost && x1 - x0 < 2 && standsOut === null) {
         // Where many lie within a pixel one is drawn.
         const key = (a * lanes.length + b) * FAMILIES.length + kind;
-        const column = Math.round(x0 / COLUMN_PX);
+        const column = Math.round(x0 / this.#columnPx);
         if (columns[key] === column) continue;
         columns[key] = column;
       }
@@ -506,7 +510,7 @@ export class Pane {
         this.#boxes.push({ item: { type: 'operation', no }, x0, x1, y0: y, y1: y + height });
         if (x1 - x0 < (ok ? 9 : 4)) {
           const key = lane * 16 + (this.model.row[no] as number) * 2 + (read ? 1 : 0);
-          const column = Math.round(x0 / COLUMN_PX);
+          const column = Math.round(x0 / this.#columnPx);
           if (columns.get(key) === column && standsOut === null) continue;
           columns.set(key, column);
           pen.fillStyle = colour;
@@ -553,7 +557,7 @@ export class Pane {
     pen.globalAlpha = 1;
   }
 
-  #drawEvents(ui: UiState, theme: Theme, x: (at: number) => number, standsOut: ReadonlySet<string> | null): void {
+  #drawEvents(ui: UiState, theme: Theme, x: (at: number) => number, standsOut: ReadonlySet<string> | null, rough: boolean): void {
     const pen = this.#pen;
     const { events } = this.model.run;
     const { eventKind } = this.model;
@@ -569,7 +573,7 @@ export class Pane {
       const px = x(at);
       const item: Item = { type: 'event', no };
       const key = `${row.id} ${kind}`;
-      const column = Math.round(px / COLUMN_PX);
+      const column = Math.round(px / this.#columnPx);
       const out = standsOut?.has(`event${no}`);
       if (out !== true && columns.get(key) === column && kind !== 'life' && kind !== 'trouble') continue;
       columns.set(key, column);
@@ -614,7 +618,7 @@ export class Pane {
       }
     }
     pen.globalAlpha = 1;
-    this.#drawLabels(labels, theme['surface'] as string);
+    if (!rough) this.#drawLabels(labels, theme['surface'] as string);
   }
 
   /** Weighty ones first, then as many as have room. */
