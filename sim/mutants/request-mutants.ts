@@ -25,12 +25,12 @@ export const requestMutants: readonly Mutant[] = [
   {
     name: 'sequence-from-children', historic: 'ZK-1046', summary: 'the number of a sequential znode is the count of children: it is given again',
     edits: [{ file: PREP, find: 'request.path + sequenceSuffix(parent.creates)', replace: 'request.path + sequenceSuffix(parent.numChildren)' }],
-    hunts: [{ scenario: 'swarm', servers: 3 }], expects: ['WriteResult', 'Sequence', 'TxnDecision'],
+    hunts: [{ scenario: 'swarm', servers: 3 }], expects: ['WriteResult', 'SequenceNumbers', 'TxnDecision'],
   },
   {
     name: 'create-counter-not-stored', historic: 'ZK-1046', summary: 'the create counter of a parent is not in the state on disk: after a failover its numbers are given again',
     edits: [{ file: 'coord/tree/state-entry.ts', find: '  node.creates = bytes.readInt32LE(62);', replace: '  node.creates = 0;' }],
-    hunts: [{ scenario: 'leader-loss', servers: 3 }], expects: ['Digest', 'TxnDecision', 'Sequence'],
+    hunts: [{ scenario: 'leader-loss', servers: 3 }], expects: ['Digest', 'TxnDecision', 'SequenceNumbers'],
   },
   {
     name: 'multi-half-applied', historic: 'ZK-3127', summary: 'servers that did not take the request apply the first op of a multi only',
@@ -46,6 +46,6 @@ export const requestMutants: readonly Mutant[] = [
     name: 'version-not-checked', historic: '', summary: 'setData with a version that is not the znode\'s is carried out',
     edits: [{ file: PREP, find: '    if (data !== null && data.length + path.length > this.#txnBytesMax) return Code.BADARGUMENTS;\n', replace: '' },
       { file: PREP, find: '    if (!this.#allowed(record, Perms.WRITE, ids)) return Code.NOAUTH;\n    if (request.version !== -1 && request.version !== record.version) return Code.BADVERSION;\n', replace: '    if (!this.#allowed(record, Perms.WRITE, ids)) return Code.NOAUTH;\n' }],
-    hunts: [{ scenario: 'swarm', servers: 3 }], expects: ['WriteResult', 'AckedWrites', 'TxnDecision'],
+    hunts: [{ scenario: 'swarm', servers: 3 }], expects: ['WriteResult', 'AckedWrites', 'TxnDecision', 'Linearizability'],
   },
 ];

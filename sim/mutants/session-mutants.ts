@@ -43,11 +43,11 @@ export const sessionMutants: readonly Mutant[] = [
   {
     name: 'expires-by-the-wall-clock', historic: 'KAFKA-7165', summary: 'sessions are timed by the wall clock, which jumps',
     edits: [{ file: SERVER, find: '    this.#leader?.expire(this.#nowMs, this.#wallMs);', replace: '    this.#leader?.expire(Math.max(this.#nowMs, this.#wallMs - 1_700_000_000_000), this.#wallMs);' }],
-    hunts: [{ scenario: 'clock', servers: 3 }], expects: ['EarlyExpiry'],
+    hunts: [{ scenario: 'clock', servers: 3 }], expects: ['EarlyExpiry', 'Liveness'],
   },
   {
     name: 'new-leader-old-timeouts', historic: '', summary: 'a new leader does not give sessions their whole timeout again',
-    edits: [{ file: PIPELINE, find: 'session.timeoutMs, nowMs);\n    this.#nextReapMs', replace: 'session.timeoutMs, nowMs - session.timeoutMs);\n    this.#nextReapMs' }],
+    edits: [{ file: PIPELINE, find: 'this.#track(sessionId, session.timeoutMs, nowMs);', replace: 'this.#track(sessionId, session.timeoutMs, nowMs - session.timeoutMs);' }],
     hunts: [{ scenario: 'leader-loss', servers: 3 }], expects: ['EarlyExpiry'],
   },
   {

@@ -64,7 +64,7 @@ class EnsembleRun {
     this.#servers = voters.map((sid, i) => {
       const own = plan.serverKnobs[i];
       if (own === undefined) throw new RangeError(`the plan has ${plan.servers} servers, and knobs for ${plan.serverKnobs.length}`);
-      return new SimServer(world, network, judge, { sid, voters, mutant: plan.mutant, knobs, own });
+      return new SimServer(world, network, judge, { sid, voters, knobs, own });
     });
     this.#served = [...this.#servers];
     // What is to stay wrong must not end just before.

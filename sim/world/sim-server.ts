@@ -8,7 +8,6 @@ import type { CrashableJournalFiles } from '../doubles/journal-files.ts';
 import type { CrashableKvStores } from '../doubles/kv.ts';
 import type { Network } from '../doubles/network.ts';
 import type { Judge } from '../judges/judge.ts';
-import { dropTheSync } from '../mutants/drop-the-sync.ts';
 import { Process } from './process.ts';
 import type { Knobs, ServerKnobs } from './knobs.ts';
 import { SimDisk } from './sim-disk.ts';
@@ -17,7 +16,6 @@ import type { World } from './world.ts';
 export interface SimServerOptions {
   readonly sid: number;
   readonly voters: readonly number[];
-  readonly mutant: string | undefined;
   readonly knobs: Knobs;
   readonly own: ServerKnobs;
 }
@@ -89,10 +87,7 @@ export class SimServer {
     };
     const quorumPeer = new QuorumPeer(
       {
-        openStorage: () => {
-          const storage = this.#watched(new Storage(this.#observedFiles(), this.kvs, { segmentBytes: knobs.segmentBytes, keepBytes: knobs.keepBytes }));
-          return this.#options.mutant === 'drop-the-sync' ? dropTheSync(storage, this.process) : storage;
-        },
+        openStorage: () => this.#watched(new Storage(this.#observedFiles(), this.kvs, { segmentBytes: knobs.segmentBytes, keepBytes: knobs.keepBytes })),
         transport: this.#network.transport(this.sid, this.process),
         clock: this.process,
         timers: this.process,

@@ -118,7 +118,7 @@ test('QuorumDurability: an ACK of what the disk does not hold', (t) => {
   const judge = new Judge(world);
   const network = new Network(world, { latencyMs: 1, jitterMs: 0 });
   const prng = world.prng.fork('knobs');
-  judge.started(1, new SimServer(world, network, judge, { sid: 1, voters: [1, 2, 3], mutant: undefined, knobs: drawKnobs(prng), own: drawServerKnobs(prng) }));
+  judge.started(1, new SimServer(world, network, judge, { sid: 1, voters: [1, 2, 3], knobs: drawKnobs(prng), own: drawServerKnobs(prng) }));
   judge.onSend(1, 2, { type: 'ACK', zxid: at(7) });
   t.is(judge.violation?.invariant, 'QuorumDurability');
 });

@@ -8,6 +8,8 @@ import { fileURLToPath } from 'node:url';
 import { killMutants, killTable } from '../../sim/mutants/kill.ts';
 import { mutants } from '../../sim/mutants/mutants.ts';
 import { patch } from '../../sim/mutants/mutant.ts';
+import { drawPlan } from '../../sim/plan/draw.ts';
+import { runPlan } from '../../sim/run/run-plan.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -64,6 +66,15 @@ test('cheap ones are killed by the judge that is meant to', async (t) => {
   t.deepEqual(kills.map(({ mutant }) => mutant), only);
   for (const kill of kills) t.true(kill.expected, `${kill.mutant}: ${kill.killedBy ?? 'survived'} ${kill.message}`);
   t.regex(killTable(kills), /ack-before-sync +ZK-4646 +QuorumDurability/);
+});
+
+test('a plan that is of a mutant does not run without it', async (t) => {
+  await t.throwsAsync(runPlan(drawPlan('leader-loss', { seed: '1', servers: 3, mutant: 'ack-before-sync' })), { code: 'SIM_MUTANT_NOT_LOADED' });
+});
+
+test('a seed of a mutant replays', async (t) => {
+  const [first, again] = [await killMutants({ only: ['ack-before-sync'], seeds: 5 }), await killMutants({ only: ['ack-before-sync'], seeds: 5 })];
+  t.deepEqual({ ...first[0], seconds: 0 }, { ...again[0], seconds: 0 });
 });
 
 test('an unknown mutant is said so', async (t) => {
