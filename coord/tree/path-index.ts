@@ -38,9 +38,10 @@ export class PathIndex {
 }
 
 class Shard {
-  nodes: (Znode | null)[] = emptyNodes(FIRST_CAPACITY);
-  #hashes = new Int32Array(FIRST_CAPACITY);
-  #mask = FIRST_CAPACITY - 1;
+  /** One empty place, until there is something: most trees are small, and a server makes one whenever it boots. */
+  nodes: (Znode | null)[] = NO_NODES;
+  #hashes = NO_HASHES;
+  #mask = 0;
   #count = 0;
 
   get(path: string, hash: number): Znode | undefined {
@@ -86,7 +87,7 @@ class Shard {
   #grow(): void {
     const { nodes } = this;
     const hashes = this.#hashes;
-    const capacity = nodes.length * 2;
+    const capacity = Math.max(FIRST_CAPACITY, nodes.length * 2);
     this.nodes = emptyNodes(capacity);
     this.#hashes = new Int32Array(capacity);
     this.#mask = capacity - 1;
@@ -116,3 +117,5 @@ function placeOf(hash: number): number {
 
 const SHARDS = 256;
 const FIRST_CAPACITY = 16;
+const NO_NODES: (Znode | null)[] = [null];
+const NO_HASHES = new Int32Array(1);

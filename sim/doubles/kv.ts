@@ -326,13 +326,13 @@ class SortedMap {
   }
 
   keys(): readonly string[] {
-    this.#keys ??= [...this.#map.keys()].sort(compareUtf8);
+    this.#keys ??= sortedKeys([...this.#map.keys()]);
     return this.#keys;
   }
 
   range(gte: string, lt: string, limit: number, frozen: Frozen): [string, Uint8Array][] {
     const gone = [...frozen.before].filter(([key, value]) => value !== undefined && !this.#map.has(key)).map(([key]) => key);
-    const keys = gone.length === 0 ? this.keys() : [...this.keys(), ...gone].sort(compareUtf8);
+    const keys = gone.length === 0 ? this.keys() : sortedKeys([...this.keys(), ...gone]);
     const out: [string, Uint8Array][] = [];
     for (let i = lowerBound(keys, gte); i < keys.length && out.length < limit; i++) {
       const key = keys[i] as string;
@@ -363,7 +363,7 @@ class SortedMap {
 
   #remember(key: string): Uint8Array | undefined {
     const old = this.#map.get(key);
-    for (const frozen of this.#frozen) if (!frozen.before.has(key)) frozen.before.set(key, old);
+    if (this.#frozen.size > 0) for (const frozen of this.#frozen) if (!frozen.before.has(key)) frozen.before.set(key, old);
     return old;
   }
 }
@@ -373,6 +373,11 @@ function applyTo(target: { set(key: string, value: Uint8Array): unknown; delete(
     if (op.value === undefined) target.delete(op.key);
     else target.set(op.key, op.value);
   }
+}
+
+/** In the order of their UTF-8 bytes: that of UTF-16 units, which needs no comparator, unless there are surrogates. */
+function sortedKeys(keys: string[]): string[] {
+  return keys.some((key) => /[\ud800-\udfff]/.test(key)) ? keys.sort(compareUtf8) : keys.sort();
 }
 
 function lowerBound(keys: readonly string[], key: string): number {

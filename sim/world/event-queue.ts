@@ -1,58 +1,119 @@
-/** What will happen, by virtual time; equal times in the order in which they were scheduled. A binary heap. */
-export interface Scheduled {
+/**
+ * What will happen, by virtual time; equal times in the order in which they were scheduled. A binary heap for what lies ahead, and a plain queue
+ * for what is due at this very instant: about half of all events are ends of turns, which never see the heap. Whatever of this instant is in
+ * the heap was scheduled before the instant came, and so goes first.
+ */
+import type { TimerHandle } from '../../coord/base/ports.ts';
+import { Fifo } from '../../coord/base/fifo.ts';
+import type { Process } from './process.ts';
+
+/** One thing that happens once. Of a process: only if it is still the same incarnation, later if it is paused. */
+export class SimEvent implements TimerHandle {
   readonly atMs: number;
   readonly order: number;
-  readonly run: () => void;
+  /** Null: of the world itself. */
+  readonly process: Process | null;
+  readonly incarnation: number;
   /** It may leave something to microtasks. */
   readonly usesPromises: boolean;
+  /** Null: cancelled, or it has happened. */
+  fn: (() => void) | null;
+
+  constructor(atMs: number, order: number, fn: () => void, usesPromises: boolean, process: Process | null, incarnation: number) {
+    this.atMs = atMs;
+    this.order = order;
+    this.fn = fn;
+    this.usesPromises = usesPromises;
+    this.process = process;
+    this.incarnation = incarnation;
+  }
+
+  cancel(): void {
+    this.fn = null;
+  }
+
+  happen(): void {
+    const { fn, process } = this;
+    if (fn === null) return;
+    if (process !== null) process.happen(this);
+    else {
+      this.fn = null;
+      fn();
+    }
+  }
 }
 
 export class EventQueue {
-  readonly #heap: Scheduled[] = [];
+  readonly #heap: SimEvent[] = [];
+  readonly #now = new Fifo<SimEvent>();
+  #nowMs = 0;
   #order = 0;
 
-  get size(): number {
-    return this.#heap.length;
-  }
-
-  peek(): Scheduled | undefined {
-    return this.#heap[0];
-  }
-
-  push(atMs: number, run: () => void, usesPromises: boolean): void {
-    const item: Scheduled = { atMs, order: this.#order++, run, usesPromises };
+  /** `atMs` is not before the newest event that was taken. */
+  push(atMs: number, fn: () => void, usesPromises: boolean, process: Process | null = null, incarnation = 0): SimEvent {
+    const event = new SimEvent(atMs, this.#order++, fn, usesPromises, process, incarnation);
+    if (atMs <= this.#nowMs) {
+      this.#now.push(event);
+      return event;
+    }
     const heap = this.#heap;
     let i = heap.length;
-    heap.push(item);
+    heap.push(event);
     while (i > 0) {
       const parent = (i - 1) >> 1;
-      const above = heap[parent] as Scheduled;
-      if (before(above, item)) break;
+      const above = heap[parent] as SimEvent;
+      // Of equal times the one above was there before.
+      if (above.atMs <= atMs) break;
       heap[i] = above;
       i = parent;
     }
-    heap[i] = item;
+    heap[i] = event;
+    return event;
   }
 
-  pop(): Scheduled | undefined {
-    const heap = this.#heap;
-    const top = heap[0];
-    const last = heap.pop();
-    if (top === undefined || last === undefined || heap.length === 0) return top;
-    let i = 0;
+  /** The next event that is due by `untilMs`; what was cancelled is passed over. */
+  take(untilMs: number): SimEvent | null {
     for (;;) {
-      let child = 2 * i + 1;
-      if (child >= heap.length) break;
-      if (child + 1 < heap.length && before(heap[child + 1] as Scheduled, heap[child] as Scheduled)) child++;
-      if (before(last, heap[child] as Scheduled)) break;
-      heap[i] = heap[child] as Scheduled;
+      const top = this.#heap[0];
+      if (top !== undefined && top.atMs <= this.#nowMs) {
+        this.#removeTop();
+        if (top.fn !== null) return top;
+        continue;
+      }
+      const due = this.#now.peek();
+      if (due !== undefined) {
+        if (due.atMs > untilMs) return null;
+        this.#now.shift();
+        if (due.fn !== null) return due;
+        continue;
+      }
+      if (top === undefined || top.atMs > untilMs) return null;
+      this.#nowMs = top.atMs;
+    }
+  }
+
+  /** The clock was put forward: nothing is due before. */
+  advance(nowMs: number): void {
+    this.#nowMs = nowMs;
+  }
+
+  #removeTop(): void {
+    const heap = this.#heap;
+    const last = heap.pop() as SimEvent;
+    const length = heap.length;
+    if (length === 0) return;
+    let i = 0;
+    for (let child = 1; child < length; child = 2 * i + 1) {
+      let least = heap[child] as SimEvent;
+      if (child + 1 < length && before(heap[child + 1] as SimEvent, least)) least = heap[++child] as SimEvent;
+      if (before(last, least)) break;
+      heap[i] = least;
       i = child;
     }
     heap[i] = last;
-    return top;
   }
 }
 
-function before(a: Scheduled, b: Scheduled): boolean {
+function before(a: SimEvent, b: SimEvent): boolean {
   return a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order);
 }

@@ -5,6 +5,7 @@
  * Its monotonic clock runs at a rate of its own and never goes back; timers go by it. The wall clock runs at the same rate, and may jump.
  */
 import type { Clock, TimerHandle, Timers } from '../../coord/base/ports.ts';
+import type { SimEvent } from './event-queue.ts';
 import type { World } from './world.ts';
 
 const WALL_ORIGIN_MS = 1_700_000_000_000;
@@ -108,29 +109,26 @@ export class Process implements Clock, Timers {
 
   /** Runs `fn` in this incarnation, after `delayMs` of the world's time; not at all if the process is dead or dies meanwhile, later if it is paused. */
   schedule(delayMs: number, fn: () => void): TimerHandle {
-    if (!this.alive) return NOTHING;
-    const incarnation = this.#incarnation;
-    const timer = new Timer(fn);
-    this.#world.schedule(delayMs, () => {
-      if (incarnation === this.#incarnation && timer.fn !== null) this.#run(incarnation, timer.fire);
-    }, this.usesPromises);
-    return timer;
+    return this.alive ? this.#world.scheduleFor(this, this.#incarnation, delayMs, fn) : NOTHING;
+  }
+
+  /** For the world: what schedule() has asked for is due. */
+  happen(event: SimEvent): void {
+    if (event.incarnation !== this.#incarnation) return;
+    if (this.#queued !== null) {
+      this.#queued.push(() => this.happen(event));
+      return;
+    }
+    const { fn } = event;
+    if (fn === null) return;
+    event.fn = null;
+    this.#run(this.#incarnation, fn);
   }
 
   /** A timer by the clock of this process. */
   after(delayMs: number, fn: () => void): TimerHandle {
     if (!this.alive) return NOTHING;
-    const dueMs = this.monotonicMs() + delayMs;
-    const timer = new Timer(fn);
-    const wait = (): void => {
-      this.schedule((dueMs - this.monotonicMs()) / this.#rate, () => {
-        // The clock may have become slower meanwhile: never too early.
-        if (timer.fn !== null && this.monotonicMs() < dueMs) wait();
-        else timer.fire();
-      });
-    };
-    wait();
-    return timer;
+    return new Timer(this, this.monotonicMs() + delayMs, fn);
   }
 
   endOfTurn(fn: () => void): void {
@@ -159,18 +157,29 @@ export class Process implements Clock, Timers {
 }
 
 class Timer implements TimerHandle {
-  fn: (() => void) | null;
-  constructor(fn: () => void) {
-    this.fn = fn;
+  readonly #process: Process;
+  readonly #dueMs: number;
+  readonly #fn: () => void;
+  #event: TimerHandle;
+
+  constructor(process: Process, dueMs: number, fn: () => void) {
+    this.#process = process;
+    this.#dueMs = dueMs;
+    this.#fn = fn;
+    this.#event = this.#wait();
   }
+
+  #wait(): TimerHandle {
+    return this.#process.schedule((this.#dueMs - this.#process.monotonicMs()) / this.#process.rate, () => {
+      // The clock may have become slower meanwhile: never too early.
+      if (this.#process.monotonicMs() < this.#dueMs) this.#event = this.#wait();
+      else this.#fn();
+    });
+  }
+
   cancel(): void {
-    this.fn = null;
+    this.#event.cancel();
   }
-  readonly fire = (): void => {
-    const { fn } = this;
-    this.fn = null;
-    fn?.();
-  };
 }
 
 const NOTHING: TimerHandle = { cancel: () => {} };

@@ -2,12 +2,13 @@
  * The virtual world: one clock, one queue of events, one seed split into named streams, and a trace of everything that was decided, hashed as it
  * goes. Two runs of the same seed must end on the same hash.
  */
+import type { TimerHandle } from '../../coord/base/ports.ts';
 import { Prng } from '../../coord/base/prng.ts';
 import type { Recorder } from '../record/recorder.ts';
 import { EventQueue } from './event-queue.ts';
 import { enter, leave, outside, realNextTick, realSetImmediate, throwEscape } from './guard.ts';
 import { Marks } from './marks.ts';
-import { ProcessDied } from './process.ts';
+import { ProcessDied, type Process } from './process.ts';
 import { streamsOf, type Streams } from './streams.ts';
 import { HASH_BEGIN, hashNumber, hashText, hashValue, NO_FIELDS, TraceEntry, type Fields } from './trace.ts';
 
@@ -70,8 +71,15 @@ export class World {
   }
 
   /** `usesPromises` false: no code that knows promises runs within. */
-  schedule(delayMs: number, run: () => void, usesPromises = true): void {
-    this.#queue.push(this.#nowMs + Math.ceil(Math.max(0, delayMs) * GRAIN) / GRAIN, run, usesPromises);
+  schedule(delayMs: number, run: () => void, usesPromises = true): TimerHandle {
+    return this.#queue.push(this.#timeIn(delayMs), run, usesPromises);
+  }
+  /** For Process. */
+  scheduleFor(process: Process, incarnation: number, delayMs: number, run: () => void): TimerHandle {
+    return this.#queue.push(this.#timeIn(delayMs), run, process.usesPromises, process, incarnation);
+  }
+  #timeIn(delayMs: number): number {
+    return delayMs <= 0 ? this.#nowMs : this.#nowMs + Math.ceil(delayMs * GRAIN) / GRAIN;
   }
 
   /** `fields` must not be written to afterwards. */
@@ -94,7 +102,7 @@ export class World {
     enter(false);
     try {
       while (this.#next(untilMs) !== null) if (stop()) return;
-      this.#nowMs = Math.max(this.#nowMs, untilMs);
+      this.#pass(untilMs);
     } finally {
       leave();
       throwEscape();
@@ -125,24 +133,30 @@ export class World {
         }
         if (stop()) return;
       }
-      this.#nowMs = Math.max(this.#nowMs, untilMs);
+      this.#pass(untilMs);
     } finally {
       leave();
       throwEscape();
     }
   }
 
+  /** Nothing happens any more before `untilMs`. */
+  #pass(untilMs: number): void {
+    if (untilMs <= this.#nowMs) return;
+    this.#nowMs = untilMs;
+    this.#queue.advance(untilMs);
+  }
+
   /** Runs one event; whether it may have left something to microtasks. Null: none is due. */
   #next(untilMs: number): boolean | null {
-    const next = this.#queue.peek();
-    if (next === undefined || next.atMs > untilMs) return null;
-    this.#queue.pop();
+    const next = this.#queue.take(untilMs);
+    if (next === null) return null;
     if (next.atMs > this.#nowMs) this.#sameInstant = 0;
     else if (++this.#sameInstant > INSTANT_EVENTS_MAX) throw new Violation('Livelock', `${INSTANT_EVENTS_MAX} events, and it is still ${next.atMs.toFixed(3)} ms: somebody waits for a time that has come`);
     this.#nowMs = next.atMs;
     this.events++;
     try {
-      next.run();
+      next.happen();
     } catch (error) {
       // A process was killed by what it did itself; the rest of what it would have done is not done.
       if (!(error instanceof ProcessDied)) throw error;
