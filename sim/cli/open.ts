@@ -23,6 +23,9 @@ export interface OpenOptions {
   readonly browser: boolean;
 }
 
+/** The neighbour goes on for so long after the violation, and shows what should have come. */
+const AFTER_MS = 100;
+
 export async function openCommand(simulator: Simulator, path: string, options: OpenOptions, io: Io): Promise<number> {
   const of = await failing(simulator, path);
   const { plan, result, failure } = of;
@@ -30,7 +33,7 @@ export async function openCommand(simulator: Simulator, path: string, options: O
   if (options.neighbour && found === null) return EXIT_INTERRUPTED;
   const passing = found === null ? null : nearestPassing(found);
   const run = (await recordRun(simulator, plan, Infinity)).recorded;
-  const beside = passing === null ? (options.neighbour && plan.mutant !== undefined ? await withoutMutant(plan, result.virtualMs) : null) : { label: `without ${passing.id}: ${passing.what}`, recorded: (await recordRun(simulator, passing.plan, result.virtualMs)).recorded };
+  const beside = passing === null ? (options.neighbour && plan.mutant !== undefined ? await withoutMutant(plan, result.virtualMs + AFTER_MS) : null) : { label: `without ${passing.id}: ${passing.what}`, recorded: (await recordRun(simulator, passing.plan, result.virtualMs + AFTER_MS)).recorded };
   const { mutant } = plan;
   const to = writePage(run, beside, {
     scenario: plan.scenario, seed: plan.seed, servers: plan.servers, ...(mutant === undefined ? {} : { mutant }), outcome: result.kind,
