@@ -28,6 +28,8 @@ interface Recorded {
   readonly returnMs: number;
   /** As the reply says it; 0: there is none. */
   readonly zxid: Zxid;
+  /** Number of its client in its session: what these do has an order. */
+  readonly chain: number;
   /** null: nobody knows. */
   readonly outcome: Outcome | null;
 }
@@ -47,6 +49,9 @@ export class ClientHistory {
    * proposes its end, and may fall before that is committed; then the next leader ends it, after its whole timeout.
    */
   readonly #closedMs = new Map<bigint, number>();
+  readonly #chains = new Map<string, number>();
+  /** By client, since it has one session at a time. */
+  readonly #newestChain = new Map<number, { readonly sessionId: bigint; readonly chain: number }>();
   /** A multi whose parts are not known: nothing can be said. */
   #blind = false;
 
@@ -58,12 +63,22 @@ export class ClientHistory {
     if (call.kind === 'multi' && call.ops === undefined) this.#blind = true;
     const outcome = outcomeOf(call, err, result);
     if (!ABOUT_ZNODES.has(outcome.err)) return;
-    this.#recorded.push({ call, returnMs: nowMs, zxid, outcome });
+    this.#recorded.push({ call, returnMs: nowMs, zxid, chain: this.#chainOf(call), outcome });
   }
 
   unknown(call: Call): void {
     if (call.kind === 'multi' && call.ops === undefined) this.#blind = true;
-    if (isWrite(call)) this.#recorded.push({ call, returnMs: Infinity, zxid: 0, outcome: null });
+    if (isWrite(call)) this.#recorded.push({ call, returnMs: Infinity, zxid: 0, chain: this.#chainOf(call), outcome: null });
+  }
+
+  #chainOf({ client, sessionId }: Call): number {
+    const newest = this.#newestChain.get(client);
+    if (newest?.sessionId === sessionId) return newest.chain;
+    const key = `${client}/${sessionId}`;
+    const chain = this.#chains.get(key) ?? this.#chains.size;
+    this.#chains.set(key, chain);
+    this.#newestChain.set(client, { sessionId, chain });
+    return chain;
   }
 
   answeredZxids(): Set<Zxid> {
@@ -146,14 +161,13 @@ export class ClientHistory {
     const operations: Operation<ZnodeOp>[] = [];
     const lost: { call: Call; operation: Mutable }[] = [];
     /** By client and session: the newest operation, and those of unknown outcome that nothing has come after yet. */
-    const chains = new Map<string, { session: bigint; last: Operation<ZnodeOp> | null; lost: Mutable[]; matters: boolean }>();
+    const chains = new Map<number, { session: bigint; last: Operation<ZnodeOp> | null; lost: Mutable[]; matters: boolean }>();
     for (const each of part) {
       const { call, returnMs, zxid, outcome } = each;
-      const key = `${call.client}/${call.sessionId}`;
-      let chain = chains.get(key);
+      let chain = chains.get(each.chain);
       if (chain === undefined) {
         chain = { session: call.sessionId, last: null, lost: [], matters: false };
-        chains.set(key, chain);
+        chains.set(each.chain, chain);
       }
       if (isEphemeral(call) || outcome === null) chain.matters = true;
       const isPlainRead = !isWrite(call) && call.kind !== 'sync-get';
@@ -191,12 +205,11 @@ export class ClientHistory {
   /** When each plain read may have begun at the earliest: with the newest write or synced read of its session before it. */
   #beginnings(): Map<Recorded, number> {
     const began = new Map<Recorded, number>();
-    const newest = new Map<string, number>();
+    const newest: number[] = [];
     for (const each of this.#recorded) {
-      const { call, outcome } = each;
-      const key = `${call.client}/${call.sessionId}`;
-      if (!isWrite(call) && call.kind !== 'sync-get') began.set(each, newest.get(key) ?? 0);
-      else if (outcome !== null) newest.set(key, Math.max(newest.get(key) ?? 0, call.invokedMs));
+      const { call, chain, outcome } = each;
+      if (!isWrite(call) && call.kind !== 'sync-get') began.set(each, newest[chain] ?? 0);
+      else if (outcome !== null) newest[chain] = Math.max(newest[chain] ?? 0, call.invokedMs);
     }
     return began;
   }
