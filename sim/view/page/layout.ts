@@ -29,7 +29,7 @@ const HEIGHTS: Readonly<Record<Lane['kind'], readonly [number, number, number]>>
 };
 
 export function layout(model: RunModel, folded: ReadonlySet<string>, available: number): Layout {
-  const lanes: { lane: Lane | null; id: string; name: string; kind: Lane['kind'] }[] = model.lanes.map((lane) => ({ lane, id: lane.id, name: lane.kind === 'nemesis' ? 'faults' : lane.name, kind: lane.kind }));
+  const lanes: { lane: Lane | null; id: string; name: string; kind: Lane['kind'] }[] = model.lanes.filter((lane) => lane.kind !== 'nemesis' || model.run.faults.length > 0 || model.run.events.lane.includes(lane.no)).map((lane) => ({ lane, id: lane.id, name: lane.kind === 'nemesis' ? 'faults' : lane.name, kind: lane.kind }));
   if (model.run.faults.length > 0 && !lanes.some(({ kind }) => kind === 'nemesis')) lanes.unshift({ lane: null, id: 'nemesis', name: 'faults', kind: 'nemesis' });
   const sum = (which: 0 | 1 | 2): number => lanes.reduce((total, { id, kind }) => total + (folded.has(id) ? FOLDED : HEIGHTS[kind][which]), 0);
   const [least, best, most] = [sum(0), sum(1), sum(2)];
