@@ -217,6 +217,8 @@ export class Judge {
       }
       // '' and '/', and the three below /zookeeper.
       if (tree.nodeCount !== nodes + 5) return this.fail('Digest', `server ${server.sid} has ${tree.nodeCount - 5} znodes, there are ${nodes}`, { processes });
+      const { watches, connections } = server.quorumPeer?.server ?? {};
+      if (watches !== undefined && connections !== undefined && watches.watcherCount > connections.size) return this.fail('WatchLeak', `server ${server.sid} keeps watches of ${watches.watcherCount} connections, ${connections.size} are open`, { processes });
       if (tree.sessions.size !== this.model.sessions.size) return this.fail('Digest', `server ${server.sid} has ${tree.sessions.size} sessions, there are ${this.model.sessions.size}`, { processes });
     }
     if (historyComplete && this.#violation === null) this.checkHistory();

@@ -47,14 +47,18 @@ export class SessionWatches {
     this.#marks.hit(zxid < 0 ? 'watch event missed' : 'watch event');
     const kinds: readonly Kind[] = type === EventType.NodeChildrenChanged ? ['child'] : type === EventType.NodeDeleted ? ['data', 'exist', 'child'] : ['data', 'exist'];
     let promised = false;
+    let changed = false;
     for (const kind of kinds) {
       const watch = this.#watches.get(`${kind} ${path}`);
       if (watch === undefined) continue;
       promised = true;
       this.#watches.delete(`${kind} ${path}`);
       const first = this.#judge.model.firstChange(path, watch.sinceZxid, kind === 'child');
+      changed ||= first < Infinity;
       if (zxid >= 0 && first > zxid) this.#judge.fail('WatchSpurious', `client ${this.#client} heard of ${path} (${kind}) at ${formatZxid(zxid)}, where nothing changed`);
     }
+    // What is caught up by setWatches does not say which txn it is of; there must be one.
+    if (zxid < 0 && promised && !changed) this.#judge.fail('WatchSpurious', `client ${this.#client} was told by setWatches of a change of ${path} that it had seen`);
     if (!promised && !persistent) this.#judge.fail('WatchSpurious', `client ${this.#client} heard event ${type} of ${path}, which it does not watch`);
   }
 
