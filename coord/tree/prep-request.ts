@@ -209,12 +209,13 @@ export class PrepRequest {
     return { type: 'delete', path };
   }
 
-  /** The reaper's delete: only what still is an empty container or TTL znode. */
+  /** The reaper's delete: only what still is an empty container or TTL znode. It was chosen in the tree: what is outstanding for it may be a new life. */
   #deleteContainer(path: string, zxid: Zxid): DeleteTxn | number {
     const record = this.#find(path);
     if (record === null) return Code.NONODE;
     if (record.numChildren > 0) return Code.NOTEMPTY;
     if (record.kind !== 'container' && record.kind !== 'ttl') return Code.BADVERSION;
+    if (record.zxid > 0) return Code.BADVERSION;
     this.#deleted(record, zxid);
     return { type: 'delete', path };
   }

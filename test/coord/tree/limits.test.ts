@@ -4,7 +4,7 @@ import { OPEN_ACL } from '../../../coord/tree/acl.ts';
 import { DataTree } from '../../../coord/tree/data-tree.ts';
 import { PrepRequest } from '../../../coord/tree/prep-request.ts';
 import type { CreateTxn, Txn, TxnHeader } from '../../../coord/tree/txn.ts';
-import { OpCode } from '../../../coord/wire/codes.ts';
+import { Code, OpCode } from '../../../coord/wire/codes.ts';
 import type { ClientRequest } from '../../../coord/wire/types.ts';
 import { dump, reload, requestOf } from './harness.ts';
 
@@ -94,4 +94,15 @@ test('the config is a server\'s own: set outside the txns, and not in the digest
   t.is(Buffer.from(tree.get('/zookeeper/config')?.data ?? []).toString(), 'server.1=a:1\nversion=0');
   t.is(tree.get('/zookeeper/config')?.version, -1);
   t.deepEqual(dump(reload(tree.entries(), 0)), dump(tree));
+});
+
+test('a TTL znode that has just been written is not reaped, though the tree does not show it yet', (t) => {
+  const { tree, prep, next } = world();
+  next({ ...create('/t', 1), kind: 'ttl', ttlMs: 10 });
+  const reap = (zxid: number): Txn => prep.prep(requestOf({ op: OpCode.deleteContainer, path: '/t' }), 0n, [], zxid, 100);
+  const written = prep.prep(requestOf({ op: OpCode.setData, path: '/t', data: Buffer.from('x') }), 0n, [], 2, 100);
+  t.deepEqual(reap(3), { type: 'error', err: Code.BADVERSION });
+  tree.apply({ zxid: 2, timeMs: 100, sessionId: 0n, originId: 0, requestNo: 0 }, written);
+  prep.committed(3);
+  t.deepEqual(reap(4), { type: 'delete', path: '/t' });
 });
