@@ -3,6 +3,7 @@
  * earlier than its timeout after the leader began. And no client may believe in its lease by then.
  *
  *   EarlyExpiry   a session is expired before lastHeard + timeout, or before leaderStart + timeout
+ *   LateExpiry    a leader that runs without a stall has not expired a session of which it has not heard for its timeout and some
  *   Lease         leaseRemainingMs() is positive after the expiry, though the leader's clock ran no faster than the client's
  */
 import type { Judge } from '../judges/judge.ts';
@@ -12,7 +13,16 @@ export interface Leadership {
   readonly sid: number;
   readonly sinceMs: number;
   readonly heardMs: Map<bigint, number>;
+  readonly expired: Set<bigint>;
+  lookedMs: number;
+  /** Since when it has run without a stall. */
+  steadySinceMs: number;
 }
+
+/** How much later than its timeout a session ends: what may be unheard of, the bucket, and two ticks. */
+const LATE_MS = 3500;
+const LOOK_MS = 300;
+const STALL_MS = 1000;
 
 export interface LeaseHolder {
   readonly name: string;
@@ -48,21 +58,36 @@ export class ExpiryJudge {
   }
 
   begins(sid: number, nowMs: number): Leadership {
-    return { sid, sinceMs: nowMs, heardMs: new Map() };
+    return { sid, sinceMs: nowMs, heardMs: new Map(), expired: new Set(), lookedMs: nowMs, steadySinceMs: nowMs };
   }
 
-  heard({ heardMs }: Leadership, sessionId: bigint, nowMs: number): void {
-    heardMs.set(sessionId, nowMs);
+  heard(leadership: Leadership, sessionId: bigint, nowMs: number): void {
+    leadership.heardMs.set(sessionId, nowMs);
+    this.#look(leadership, nowMs);
     if (!this.#clocksHold()) this.#isTooFast = true;
   }
 
   /** The leader proposes the end of the session. */
-  expires({ sid, sinceMs, heardMs }: Leadership, sessionId: bigint, nowMs: number): void {
+  expires({ sid, sinceMs, heardMs, expired }: Leadership, sessionId: bigint, nowMs: number): void {
+    expired.add(sessionId);
     const timeoutMs = this.#judge.model.timeouts.get(sessionId);
     if (timeoutMs === undefined) return;
     const since = Math.max(sinceMs, heardMs.get(sessionId) ?? 0);
     if (nowMs < since + timeoutMs) {
       this.#judge.fail('EarlyExpiry', `leader ${sid} expires session 0x${sessionId.toString(16)} ${(since + timeoutMs - nowMs).toFixed(1)} ms early: ${heardMs.has(sessionId) ? 'it heard of it' : 'it began'} ${(nowMs - since).toFixed(1)} ms ago, the timeout is ${timeoutMs} ms`);
+    }
+  }
+
+  #look(leadership: Leadership, nowMs: number): void {
+    const { sid, sinceMs, heardMs, expired } = leadership;
+    if (nowMs < leadership.lookedMs + LOOK_MS) return;
+    if (nowMs > leadership.lookedMs + STALL_MS) leadership.steadySinceMs = nowMs;
+    leadership.lookedMs = nowMs;
+    const { sessions, timeouts } = this.#judge.model;
+    for (const sessionId of sessions.keys()) {
+      const since = Math.max(sinceMs, leadership.steadySinceMs, heardMs.get(sessionId) ?? 0);
+      const lateMs = nowMs - since - (timeouts.get(sessionId) as number) - LATE_MS;
+      if (lateMs > 0 && !expired.has(sessionId)) this.#judge.fail('LateExpiry', `leader ${sid} has not heard of session 0x${sessionId.toString(16)} for ${(nowMs - since).toFixed(0)} ms, its timeout is ${timeouts.get(sessionId)} ms`);
     }
   }
 

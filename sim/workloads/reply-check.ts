@@ -121,6 +121,7 @@ export function checkProtected(judge: Judge, who: string, prefix: string): void 
   if (made.length !== 1) judge.fail('ProtectedCreate', `${who} made ${made.length === 0 ? 'nothing' : made.join(' and ')} for one protected create`);
 }
 
+const NAMES = new Map<number, string>(Object.entries(OpCode).map(([name, code]) => [code, name]));
 export function nameOf(op: number): string {
-  return Object.entries(OpCode).find(([, code]) => code === op)?.[0] ?? String(op);
+  return NAMES.get(op) ?? String(op);
 }

@@ -214,3 +214,18 @@ test('ClientPromise: a library that sends what nobody asked for, forgets what it
   t.is(fires((client) => client.sending(Object.assign(request(OpCode.setWatches, ''), { relativeZxid: at(1), dataWatches: ['/k'] }), 10)), 'ClientPromise');
   t.is(fires((client) => client.replied(2, 1, 0)), 'MonotonicReads');
 });
+
+test('LateExpiry: a leader that forgets a session which is silent', (t) => {
+  const fires = (looksMs: number[]): string | undefined => {
+    const judge = court(session);
+    const expiry = new ExpiryJudge(judge, () => true);
+    const leadership = expiry.begins(1, 0);
+    for (const nowMs of looksMs) expiry.heard(leadership, 8n, nowMs);
+    return judge.violation?.invariant;
+  };
+  const every = (fromMs: number, toMs: number): number[] => Array.from({ length: Math.floor((toMs - fromMs) / 400) }, (_, i) => fromMs + i * 400);
+  t.is(fires(every(0, 4500)), undefined);
+  t.is(fires(every(0, 6000)), 'LateExpiry');
+  // It was stalled, and begins to count again.
+  t.is(fires([...every(0, 2000), ...every(4000, 8000)]), undefined);
+});
