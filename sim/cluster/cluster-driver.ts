@@ -40,7 +40,7 @@ export class ClusterDriver {
     scheduler.onFrames = (wanted) => {
       network.onMessage = wanted ? (what, from, to, message) => scheduler.event(`${what} ${message.type}`, what === 'send' ? from : to, () => ({ ...message }), what === 'send' ? to : from) : null;
     };
-    for (const server of servers) server.onEvent = (name, fields) => scheduler.event(name, server.sid, () => fields);
+    for (const server of servers) server.onEvent = (name, fieldsOf) => scheduler.event(name, server.sid, fieldsOf);
     if (world.recorder !== null) recordTasks(world.recorder, cluster);
   }
 
@@ -106,12 +106,13 @@ export class ClusterDriver {
     return who === this.#who;
   }
 
-  #plant({ id, when, action }: FaultPlan): void {
+  #plant({ id, when, action, mark }: FaultPlan): void {
     const { world } = this;
     const prng = world.streams(`fault/${id}`);
     this.#scheduler.when(when, (place) => {
       const struck = this.arena.act(action, { id, prng, place, who: this.#who });
       if (struck.length === 0) return;
+      if (mark !== undefined) world.marks.hit(mark);
       this.struck[action.kind] = (this.struck[action.kind] ?? 0) + 1;
       world.trace('nemesis', action.kind, { id, on: struck.join(' ') });
       const lastsMs = 'forMs' in action ? action.forMs : 'downMs' in action ? action.downMs ?? Infinity : 0;

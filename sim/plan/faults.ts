@@ -3,7 +3,7 @@
  * of the recipe's turn, so that a change of one moves no other. Which recipes, and how often, is the scenario's choice.
  */
 import type { Prng } from '../../coord/base/prng.ts';
-import type { FaultAction, FaultPlan, Moment, Target } from './plan.ts';
+import type { EventPattern, FaultAction, FaultPlan, Moment, Target } from './plan.ts';
 
 /** Places in the life of a server at which a crash has hurt someone: before and after each durable effect, and between two effects of one step. */
 export const BOOT_POINTS = ['Boot', 'State', 'ElectionDecided', 'journal create', 'state batch', 'flushed'] as const;
@@ -13,7 +13,7 @@ export const SYNC_POINTS = [
   'receive NEWLEADER', 'send NEWLEADER', 'receive UPTODATE', 'send UPTODATE', 'receive ACK', 'send ACK', 'journal write', 'durable', 'state batch', 'flushed',
 ] as const;
 export const BROADCAST_POINTS = [
-  'Broadcast', 'Deliver', 'send PROPOSAL', 'receive PROPOSAL', 'send ACK', 'receive ACK', 'send COMMIT', 'receive COMMIT', 'send PIPELINE', 'receive PIPELINE', 'journal write', 'durable', 'journal create',
+  'Broadcast', 'Deliver', 'send PROPOSAL', 'receive PROPOSAL', 'send ACK', 'receive ACK', 'send COMMIT', 'receive COMMIT', 'send PIPELINE', 'receive PIPELINE', 'journal write', 'durable', 'journal create', 'journal remove',
   'state batch', 'flushed', 'SteppedDown',
 ] as const;
 
@@ -62,6 +62,16 @@ const recipes = {
   ],
   /** Whoever comes by this place next dies there. */
   'crash-at-point': (prng) => ({ when: at(prng, prng.pick(['any', 'leader', 'follower']), prng.pick([...SYNC_POINTS, ...BROADCAST_POINTS]), 2, prng.pick([1, 1, 2, 5, 30])), action: crash('it', prng, 800) }),
+  /** Before or behind a write of this kind: epochs, a cut, the beginning, the middle or the end of a snapshot. */
+  'crash-at-write': (prng, n) => {
+    const on = name(prng, n);
+    const point = at(prng, prng.chance(0.5) ? on : 'any', prng.pick(['journal write', 'durable']), 3);
+    const event = { ...(point.event as EventPattern), where: { [prng.pick(WRITES)]: true } };
+    return [
+      { action: crash(on, prng, 1500) },
+      { afterDrawn: 0, when: { ...point, event }, action: { kind: 'crash', on: 'it', keeps: prng.pick(['durable', 'durable', 'page-cache']), downMs: ms(20 + prng.float() * 500) } },
+    ];
+  },
   /** The leader has hardly been elected, and is gone. */
   'crash-new-leader': (prng) => ({ when: at(prng, 'any', prng.pick(['NewEpoch', 'SynchronizationBegins', 'Established', 'send NEWLEADER', 'send UPTODATE', 'LearnerUp']), 50), action: crash('it', prng, 800) }),
   kill: (prng, n) => ({ action: { kind: 'crash', on: victim(prng, n), keeps: 'page-cache', downMs: ms(20 + prng.float() * 800) } }),
@@ -147,6 +157,7 @@ const recipes = {
 export type RecipeName = keyof typeof recipes;
 export const RECIPES = Object.keys(recipes) as readonly RecipeName[];
 
+const WRITES = ['hardState', 'hardState', 'group', 'truncate', 'snapshotBegin', 'snapshotChunk', 'snapshotInstall'] as const;
 const FRAMES = ['FOLLOWERINFO', 'ACKEPOCH', 'ACK', 'PONG', 'LEADERINFO', 'DIFF', 'TRUNC', 'SNAP', 'SNAPCHUNK', 'SNAPEND', 'NEWLEADER', 'UPTODATE', 'PROPOSAL', 'PROPOSAL', 'COMMIT', 'PING', 'PIPELINE', 'NOTIFICATION', 'HEARTBEAT'] as const;
 
 /** A quorum, or everyone, at one instant. */

@@ -88,7 +88,7 @@ class EnsembleRun {
     });
     for (const [i, server] of this.#servers.entries()) {
       server.onDeath = () => this.#clients.serverDied(server);
-      server.onEvent = (name, fields) => scheduler.event(name, server.sid, () => fields);
+      server.onEvent = (name, fieldsOf) => scheduler.event(name, server.sid, fieldsOf);
       const clock = plan.clocks[i];
       if (clock !== undefined && clock.rate !== 1) server.process.setRate(clock.rate);
       if (clock !== undefined) server.process.wallOffMs = clock.wallOffMs;

@@ -9,7 +9,7 @@ import type { FaultPlan, Plan } from '../plan/plan.ts';
 import { drawUnmannered } from '../workloads/client-profile.ts';
 import type { Scenario } from './scenario.ts';
 
-const CRASHES: readonly RecipeName[] = ['crash-leader', 'crash-any', 'crash-in-boot', 'crash-in-sync', 'crash-in-snap', 'crash-at-point', 'crash-new-leader', 'kill', 'kill-at-point', 'restart', 'reconfigure'];
+const CRASHES: readonly RecipeName[] = ['crash-leader', 'crash-any', 'crash-in-boot', 'crash-in-sync', 'crash-in-snap', 'crash-at-point', 'crash-at-write', 'crash-new-leader', 'kill', 'kill-at-point', 'restart', 'reconfigure'];
 const NETWORK: readonly RecipeName[] = ['cut-leader', 'split', 'bridge', 'ring', 'cut-pair', 'cut-at-point', 'clog', 'swizzle-clog', 'slow-server', 'break', 'drop'];
 const PAUSES: readonly RecipeName[] = ['pause', 'pause-at-point'];
 

@@ -9,6 +9,7 @@ import type { CrashableKvStores } from '../doubles/kv.ts';
 import type { Network } from '../doubles/network.ts';
 import type { Judge } from '../judges/judge.ts';
 import { Process } from './process.ts';
+import type { FieldsOf } from '../faults/scheduler.ts';
 import type { Knobs, ServerKnobs } from './knobs.ts';
 import { SimDisk } from './sim-disk.ts';
 import type { World } from './world.ts';
@@ -36,9 +37,10 @@ export class SimServer {
   quorumPeer: QuorumPeer | null = null;
   /**
    * Sees what the product traces, and what it asks of its disk: 'journal write' and 'state batch' before anything is written, 'durable' and
-   * 'flushed' when the disk has answered, 'journal create' before a segment is made. If it kills the process, nothing follows.
+   * 'flushed' when the disk has answered, 'journal create' and 'journal remove' before a segment is made or let go. Writes have a field, true, for each type of op
+   * in them ('hardState', 'group', 'truncate', 'snapshotInstall' …). If it kills the process, nothing follows.
    */
-  onEvent: ((name: string, fields: Readonly<Record<string, unknown>>) => void) | null = null;
+  onEvent: ((name: string, fieldsOf: FieldsOf) => void) | null = null;
   /** Called when the process dies, so that clients notice. */
   onDeath: (() => void) | null = null;
 
@@ -82,7 +84,7 @@ export class SimServer {
         this.#world.trace(who, name, fields);
         this.#judge.onTrace(this.sid, name, fields);
         this.#mark(name, fields);
-        this.#event(name, fields);
+        this.#event(name, () => fields);
       },
     };
     const quorumPeer = new QuorumPeer(
@@ -141,8 +143,8 @@ export class SimServer {
     this.#own = { ...this.#own, ...knobs };
   }
 
-  #event(name: string, fields: Readonly<Record<string, unknown>> = {}): void {
-    this.onEvent?.(name, fields);
+  #event(name: string, fieldsOf: FieldsOf): void {
+    this.onEvent?.(name, fieldsOf);
     this.process.unwind();
   }
 
@@ -167,18 +169,18 @@ export class SimServer {
     const flush = storage.flush.bind(storage);
     storage.flush = (entries, appliedZxid, done) => {
       marks.hit('flush');
-      this.#event('state batch', { zxid: appliedZxid });
+      this.#event('state batch', () => ({ zxid: appliedZxid }));
       flush(entries, appliedZxid, (error) => {
-        if (error === null) this.#event('flushed', { zxid: appliedZxid });
+        if (error === null) this.#event('flushed', () => ({ zxid: appliedZxid }));
         done(error);
       });
     };
     const persist = storage.persist.bind(storage);
     storage.persist = (ops, done) => {
-      const first = ops[0]?.op.type;
-      this.#event('journal write', { op: first });
+      const fieldsOf = (): Record<string, unknown> => Object.fromEntries(ops.map(({ op }) => [op.type, true]));
+      this.#event('journal write', fieldsOf);
       persist(ops, (error, seq) => {
-        if (error === null) this.#event('durable', { op: first });
+        if (error === null) this.#event('durable', fieldsOf);
         done(error, seq);
       });
     };
@@ -191,9 +193,12 @@ export class SimServer {
       list: (done) => files.list(done),
       read: (name, done) => files.read(name, done),
       open: (name, done) => files.open(name, done),
-      remove: (name, done) => files.remove(name, done),
+      remove: (name, done) => {
+        this.#event('journal remove', () => ({ name }));
+        files.remove(name, done);
+      },
       create: (name, size, done) => {
-        this.#event('journal create', { name });
+        this.#event('journal create', () => ({ name }));
         files.create(name, size, done);
       },
     };
