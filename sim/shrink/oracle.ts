@@ -13,7 +13,7 @@ function latest(virtualMs: number): number {
 
 export class Oracle {
   readonly #run: RunPlan;
-  readonly #failure: { readonly kind: string; readonly invariant: string };
+  readonly failure: { readonly kind: string; readonly invariant: string };
   readonly #latestMs: number;
   readonly #expired: () => boolean;
   readonly #onRun: () => void;
@@ -29,7 +29,7 @@ export class Oracle {
     this.#run = run;
     this.plan = plan;
     this.result = result;
-    this.#failure = failure;
+    this.failure = failure;
     // A violation in phase 2, or none but that phase 2 comes to no end, has no such bound.
     this.#latestMs = failure.kind === 'safety' && result.virtualMs <= plan.untilMs ? latest(result.virtualMs) : Infinity;
     this.#expired = expired;
@@ -49,7 +49,7 @@ export class Oracle {
     this.#seen.add(key);
     this.runs++;
     const result = await this.#run(plan, { stopAtMs: this.#latestMs });
-    const same = isSameFailure(result, this.#failure) && result.virtualMs <= this.#latestMs;
+    const same = isSameFailure(result, this.failure) && result.virtualMs <= this.#latestMs;
     if (same) {
       this.plan = plan;
       this.result = result;

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { Prng } from '../../coord/base/prng.ts';
 import { drawPlan } from '../../sim/plan/draw.ts';
 import type { Plan } from '../../sim/plan/plan.ts';
+import type { RunResult } from '../../sim/run/result.ts';
 import { ddmin } from '../../sim/shrink/ddmin.ts';
 import { choicesOfServers, rangesOf, sentBy, withClients, withFaults, withoutFault, withServers, withSkipped } from '../../sim/shrink/parts.ts';
 import { shrinkPlan, type Shrunk } from '../../sim/shrink/shrink-plan.ts';
@@ -98,6 +99,14 @@ test('only the invariant that failed counts', async (t) => {
   });
   t.is(small.faults.length, 3);
   t.true(small.faults.some(({ id }) => id === 'f2'));
+});
+
+test('where writes are asked for, those who write go on writing', async (t) => {
+  const plan = fakePlan({ faults: 8, clients: 3 });
+  const stuck = (each: Plan): boolean => each.faults.some(({ id }) => id === 'f2') || each.skip.length > 0 || each.calm.some((name) => name.startsWith('client'));
+  const result = (each: Plan): RunResult => fakeResult(each, stuck(each) ? 'Liveness' : null, stuck(each) ? { kind: 'liveness' } : {});
+  const { plan: small } = await shrinkPlan(plan, { run: async (each) => result(each), result: result(plan), failure: { kind: 'liveness', invariant: 'Liveness' }, expired: () => false });
+  t.deepEqual([small.faults.map(({ id }) => id), small.skip, small.calm], [['f2'], [], ['net', 'disk']]);
 });
 
 test('the same plan shrinks in the same steps, and when time is up the best so far is what counts', async (t) => {
