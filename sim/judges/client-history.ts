@@ -12,7 +12,7 @@ import type { Zxid } from '../../coord/base/zxid.ts';
 import { Code, codeName } from '../../coord/wire/codes.ts';
 import type { MultiResult, Result } from '../../coord/wire/types.ts';
 import type { Call } from '../workloads/call.ts';
-import { checkLinearizable, STEPS_MAX, type Operation } from './linearizability.ts';
+import { checkLinearizable, STEPS_MAX, type Operation, type Verdict } from './linearizability.ts';
 import { parentOf, znodeModel, type Mutation, type Outcome, type ZnodeOp } from './znode-model.ts';
 
 /** What was committed, for those who believe the servers: the search begins with it. */
@@ -98,18 +98,24 @@ export class ClientHistory {
       operations += history.length;
       const verdict = checkLinearizable(model, history, stepsMax - steps);
       steps += verdict.steps;
-      if (verdict.kind === 'unknown') return { kind: 'gave-up', message: `${history.length} operations on ${nameOf(history)}: no verdict within ${stepsMax} steps`, steps };
+      if (verdict.kind === 'unknown') {
+        // Path by path less is asked, and what is broken there is broken; what is not proves nothing.
+        for (const alone of pathsAlone(part)) {
+          const on = this.#operationsOf(alone, began, believed);
+          const found = checkLinearizable(model, on, stepsMax);
+          steps += found.steps;
+          if (found.kind !== 'illegal') continue;
+          const isStrict = checkLinearizable(model, this.#operationsOf(alone.filter(({ call }) => isWrite(call) || call.kind === 'sync-get'), began, believed), stepsMax).kind === 'illegal';
+          return illegalOn(on, on.length, isStrict ? 'Linearizability' : 'MonotonicReads', found, steps);
+        }
+        return { kind: 'gave-up', message: `${history.length} operations on ${nameOf(history)}: no verdict within ${stepsMax} steps`, steps };
+      }
       if (verdict.kind === 'ok') continue;
       // Which of the two promises is broken? Writes and synced reads alone, first.
       const strict = this.#operationsOf(part.filter(({ call }) => isWrite(call) || call.kind === 'sync-get'), began, believed);
       const again = checkLinearizable(model, strict, stepsMax);
-      const illegal = again.kind === 'illegal' ? again : verdict;
-      const { longest, stuck } = illegal;
-      return {
-        kind: 'illegal', invariant: again.kind === 'illegal' ? 'Linearizability' : 'MonotonicReads', steps,
-        message: `no order explains ${stuck.slice(0, 3).map((each) => describe(each)).join(', nor ')}: ${longest.length} of ${again.kind === 'illegal' ? strict.length : history.length} operations on ${nameOf(history)} fit${longest.length === 0 ? '' : `, the last ${longest.slice(-3).map((each) => describe(each)).join(', ')}`}`,
-        paths: pathsOf(stuck.map(({ op }) => op)), sessions: [...new Set(stuck.map(({ op }) => op.session))],
-      };
+      if (again.kind === 'illegal') return illegalOn(history, strict.length, 'Linearizability', again, steps);
+      return illegalOn(history, history.length, 'MonotonicReads', verdict, steps);
     }
     return { kind: 'ok', steps, operations };
   }
@@ -273,7 +279,34 @@ function outcomeOf(call: Call, err: number, result: Result | null): Outcome {
   }
 }
 
+/** The same calls, each path by itself, multis in pieces; nothing where a path has children that matter. */
+function pathsAlone(part: readonly Recorded[]): Iterable<readonly Recorded[]> {
+  const alone = new Map<string, Recorded[]>();
+  for (const each of part) {
+    const { call, outcome } = each;
+    if (call.kind === 'children' || call.kind === 'create-sequential') return [];
+    // Why one failed may lie with any of its paths.
+    if (call.kind === 'multi' && outcome !== null && outcome.err !== 0) continue;
+    const paths = call.kind === 'multi' ? new Set(call.ops?.map(({ path }) => path)) : [call.path];
+    for (const path of paths) {
+      if (parentOf(path) !== '/') return [];
+      const piece = call.ops === undefined ? each : { ...each, call: { ...call, ops: call.ops.filter((op) => op.path === path) }, outcome: outcome === null ? null : { err: outcome.err } };
+      const known = alone.get(path);
+      if (known === undefined) alone.set(path, [piece]);
+      else known.push(piece);
+    }
+  }
+  return alone.values();
+}
+
 // ------------------------------------------------------------ words
+
+function illegalOn(history: readonly Operation<ZnodeOp>[], count: number, invariant: 'Linearizability' | 'MonotonicReads', { longest, stuck }: Extract<Verdict<ZnodeOp>, { kind: 'illegal' }>, steps: number): Finding {
+  return {
+    kind: 'illegal', invariant, steps, paths: pathsOf(stuck.map(({ op }) => op)), sessions: [...new Set(stuck.map(({ op }) => op.session))],
+    message: `no order explains ${stuck.slice(0, 3).map((each) => describe(each)).join(', nor ')}: ${longest.length} of ${count} operations on ${nameOf(history)} fit${longest.length === 0 ? '' : `, the last ${longest.slice(-3).map((each) => describe(each)).join(', ')}`}`,
+  };
+}
 
 function describe({ op, callAt, returnAt }: Operation<ZnodeOp>): string {
   const { outcome } = op;

@@ -278,6 +278,23 @@ test('Linearizability: an ephemeral after its session was closed; after its clie
   t.is(seen(true), 'Linearizability');
 });
 
+test('Linearizability: where all paths together are too much for the budget, a path by itself shows it; what is in order there proves nothing', (t) => {
+  const seen = (value: string): string => {
+    const history = new ClientHistory();
+    const paths = Array.from({ length: 6 }, (_, i) => `/k${i}`);
+    // One multi holds them together; then everybody writes at once.
+    history.answered({ ...call('multi', 0, '1:0'), invokedMs: 1, ops: paths.map((path) => ({ kind: 'create', path, version: -1 })) }, 2, 0, 0, { kind: 'multi', results: paths.map(() => ({ op: 1, err: 0, result: null })) });
+    for (const [i, path] of paths.entries()) {
+      for (const client of [2, 3]) history.answered({ ...call('set', 0, `${client}:${i}`), path, client: client * 10 + i, sessionId: BigInt(client * 10 + i), invokedMs: 3 }, 50, 0, 0, null);
+    }
+    history.answered({ ...call('sync-get', 0), path: '/k0', client: 2, sessionId: 2n, invokedMs: 60 }, 61, 0, 0, { kind: 'data', data: Buffer.from(value), stat: { czxid: 0, mzxid: 0, pzxid: 0, ctime: 0, mtime: 0, version: 2, cversion: 0, aversion: 0, ephemeralOwner: 0n, dataLength: 0, numChildren: 0 } });
+    const finding = history.check({ lost: () => Infinity, ended: () => Infinity }, 60);
+    return finding.kind === 'illegal' ? finding.invariant : finding.kind;
+  };
+  t.is(seen('1:0'), 'Linearizability');
+  t.is(seen('2:0'), 'gave-up');
+});
+
 test('a violation says whom it concerns, and the entries that matter are found by it', (t) => {
   const world = new World('related');
   const judge = new Judge(world);
