@@ -14,13 +14,19 @@ const CRC_BYTES = 4;
 
 /** The frame is the caller's own. One frame does for all learners that a message goes to. */
 export function encodePeerFrame(message: PeerMessage): Uint8Array {
-  return sealFrame(encodePeerMessage(message));
+  return seal(encodePeerMessage(message, CRC_BYTES));
 }
 
+/** `body` may be anything. */
 export function sealFrame(body: Uint8Array): Uint8Array {
   const frame = Buffer.allocUnsafe(body.length + CRC_BYTES);
   frame.set(body);
-  frame.writeUInt32LE(crc32(body), body.length);
+  return seal(frame);
+}
+
+function seal(frame: Buffer): Uint8Array {
+  const end = frame.length - CRC_BYTES;
+  frame.writeUInt32LE(crc32(frame.subarray(0, end)), end);
   return frame;
 }
 

@@ -104,7 +104,9 @@ function nodesMax(mask: number): number {
 }
 
 function emptyNodes(capacity: number): (Znode | null)[] {
-  return Array.from({ length: capacity }, () => null);
+  const nodes: (Znode | null)[] = [];
+  for (let i = 0; i < capacity; i++) nodes.push(null);
+  return nodes;
 }
 
 function shardOf(hash: number): number {

@@ -5,6 +5,9 @@
  *
  * Invariants: what is decoded is one value that ends where the frame ends, without extensions, at most DEPTH_MAX deep, and no count in it is
  * larger than the bytes behind it. Binary comes out as a view into the frame.
+ *
+ * Most frames between servers are short arrays of numbers, flags and bytes, and there are very many of them: {@link encodeFlat} and
+ * {@link decodeFlat} make and read just those, the same bytes without msgpackr's machinery, and leave all else to it.
  */
 import { Packr } from 'msgpackr';
 import { DreyError } from '../base/errors.ts';
@@ -28,6 +31,111 @@ export function decodeMsgpack(frame: Uint8Array, code: string): unknown {
   } catch (cause) {
     throw new DreyError(code, 'not a msgpack value', { cause });
   }
+}
+
+const FLAT_MAX = 15;
+const scratch64 = new Float64Array(1);
+const scratch8 = new Uint8Array(scratch64.buffer);
+
+/** The frame of an array of numbers, booleans and bytes, and `spare` bytes behind it that are the caller's to fill; null: it holds something else. */
+export function encodeFlat(values: readonly unknown[], spare: number): Buffer | null {
+  if (values.length > FLAT_MAX) return null;
+  let size = 1 + spare;
+  for (const value of values) {
+    if (typeof value === 'number') size += numberBytes(value);
+    else if (typeof value === 'boolean') size++;
+    else if (value instanceof Uint8Array) size += (value.length < 0x100 ? 2 : value.length < 0x1_0000 ? 3 : 5) + value.length;
+    else return null;
+  }
+  const out = Buffer.allocUnsafe(size);
+  out[0] = 0x90 | values.length;
+  let at = 1;
+  for (const value of values) {
+    if (typeof value === 'number') at = writeNumber(out, at, value);
+    else if (typeof value === 'boolean') out[at++] = value ? 0xc3 : 0xc2;
+    else {
+      const bytes = value as Uint8Array;
+      const { length } = bytes;
+      if (length < 0x100) {
+        out[at] = 0xc4;
+        at = writeUint(out, at + 1, length, 1);
+      } else if (length < 0x1_0000) {
+        out[at] = 0xc5;
+        at = writeUint(out, at + 1, length, 2);
+      } else {
+        out[at] = 0xc6;
+        at = writeUint(out, at + 1, length, 4);
+      }
+      out.set(bytes, at);
+      at += length;
+    }
+  }
+  return out;
+}
+
+function numberBytes(value: number): number {
+  if (value >>> 0 === value) return value < 0x80 ? 1 : value < 0x100 ? 2 : value < 0x1_0000 ? 3 : 5;
+  return Number.isInteger(value) && value < 0 && value >= -0x20 ? 1 : 9;
+}
+
+function writeNumber(out: Buffer, at: number, value: number): number {
+  const bytes = numberBytes(value);
+  switch (bytes) {
+    case 1:
+      out[at] = value & 0xff;
+      return at + 1;
+    case 9:
+      out[at] = 0xcb;
+      scratch64[0] = value;
+      for (let i = 0; i < 8; i++) out[at + 1 + i] = scratch8[7 - i] as number;
+      return at + 9;
+    default:
+      out[at] = bytes === 2 ? 0xcc : bytes === 3 ? 0xcd : 0xce;
+      return writeUint(out, at + 1, value, bytes - 1);
+  }
+}
+
+function writeUint(out: Buffer, at: number, value: number, bytes: number): number {
+  for (let i = bytes - 1; i >= 0; i--) {
+    out[at + i] = value & 0xff;
+    value >>>= 8;
+  }
+  return at + bytes;
+}
+
+/** Null: the frame holds something else, or is wrong; decodeMsgpack says which. */
+export function decodeFlat(b: Uint8Array): unknown[] | null {
+  const { length } = b;
+  const head = length === 0 ? 0 : (b[0] as number);
+  if ((head & 0xf0) !== 0x90) return null;
+  const values: unknown[] = [];
+  let at = 1;
+  for (let left = head & 0x0f; left > 0; left--) {
+    if (at >= length) return null;
+    const type = b[at++] as number;
+    if (type <= 0x7f) values.push(type);
+    else if (type >= 0xe0) values.push(type - 0x100);
+    else if (type === 0xcb) {
+      if (at + 8 > length) return null;
+      for (let i = 0; i < 8; i++) scratch8[7 - i] = b[at + i] as number;
+      values.push(scratch64[0]);
+      at += 8;
+    } else if (type === 0xc2 || type === 0xc3) values.push(type === 0xc3);
+    else {
+      const bytes = type === 0xcc || type === 0xc4 ? 1 : type === 0xcd || type === 0xc5 ? 2 : type === 0xce || type === 0xc6 ? 4 : 0;
+      if (bytes === 0 || at + bytes > length) return null;
+      let n = 0;
+      for (let i = 0; i < bytes; i++) n = n * 0x100 + (b[at + i] as number);
+      at += bytes;
+      if (type >= 0xcc) values.push(n);
+      else {
+        if (at + n > length) return null;
+        values.push(b.subarray(at, at + n));
+        at += n;
+      }
+    }
+  }
+  return at === length ? values : null;
 }
 
 /** Returns where the value at `at` ends. */

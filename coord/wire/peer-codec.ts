@@ -11,7 +11,7 @@ import { DreyError } from '../base/errors.ts';
 import { EPOCH_MAX, zxidEpoch } from '../base/zxid.ts';
 import { NO_VOTE, type PeerMessage, type ProposalMessage, type ServerState } from '../zab/messages.ts';
 import type { EpochEnd, TxnGroup } from '../zab/txn-group.ts';
-import { decodeMsgpack, encodeMsgpack } from './msgpack.ts';
+import { decodeFlat, decodeMsgpack, encodeFlat, encodeMsgpack } from './msgpack.ts';
 
 const CODE = 'COORD_PEER_FRAME';
 
@@ -24,16 +24,24 @@ const Type = {
 const STATES: readonly ServerState[] = ['LOOKING', 'FOLLOWING', 'LEADING'];
 const SID_MAX = 255;
 
-/** The frame is the caller's own. One frame does for all learners that a message goes to. */
-export function encodePeerMessage(m: PeerMessage): Buffer {
-  return m.type === 'PROPOSAL' ? encodeProposal(m.group) : encodeMsgpack(fields(m));
+/** The frame is the caller's own, and `spare` bytes at its end are the caller's to fill. One frame does for all learners that a message goes to. */
+export function encodePeerMessage(m: PeerMessage, spare = 0): Buffer {
+  if (m.type === 'PROPOSAL') return encodeProposal(m.group, spare);
+  const values = fields(m);
+  const flat = encodeFlat(values, spare);
+  if (flat !== null) return flat;
+  const body = encodeMsgpack(values);
+  if (spare === 0) return body;
+  const frame = Buffer.allocUnsafe(body.length + spare);
+  frame.set(body);
+  return frame;
 }
 
 /** array of 4, positive integer, two float64, bin32: the bytes that msgpackr would make, without its growing buffer in between. */
 const PROPOSAL_HEAD_BYTES = 25;
 
-function encodeProposal({ firstZxid, lastZxid, bytes: txns }: TxnGroup): Buffer {
-  const frame = Buffer.allocUnsafe(PROPOSAL_HEAD_BYTES + txns.length);
+function encodeProposal({ firstZxid, lastZxid, bytes: txns }: TxnGroup, spare: number): Buffer {
+  const frame = Buffer.allocUnsafe(PROPOSAL_HEAD_BYTES + txns.length + spare);
   frame[0] = 0x94;
   frame[1] = Type.PROPOSAL;
   frame[2] = 0xcb;
@@ -96,7 +104,8 @@ const FIELD_COUNT: Readonly<Record<number, number>> = {
 
 /** Throws DreyError COORD_PEER_FRAME. */
 export function decodePeerMessage(frame: Uint8Array): PeerMessage {
-  const f = decodeMsgpack(frame, CODE);
+  const buffer = Buffer.isBuffer(frame) ? frame : Buffer.from(frame.buffer, frame.byteOffset, frame.length);
+  const f = decodeFlat(buffer) ?? decodeMsgpack(buffer, CODE);
   if (!Array.isArray(f)) throw wrong('frame', f);
   const type = f[0] as unknown;
   const count = typeof type === 'number' ? FIELD_COUNT[type] : undefined;

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { Packr } from 'msgpackr';
 import { DreyError } from '../../../coord/base/errors.ts';
 import { EPOCH_MAX, makeZxid } from '../../../coord/base/zxid.ts';
+import { decodeFlat, decodeMsgpack, encodeFlat, encodeMsgpack } from '../../../coord/wire/msgpack.ts';
 import { decodePeerMessage, encodePeerMessage } from '../../../coord/wire/peer-codec.ts';
 import type { PeerMessage } from '../../../coord/zab/messages.ts';
 import { plain } from './arbitraries.ts';
@@ -99,4 +100,27 @@ test('random and damaged frames: a message or COORD_PEER_FRAME', (t) => {
     { numRuns: 1000 },
   );
   t.pass();
+});
+
+test('flat arrays have the bytes that msgpackr makes, and are read as it reads them', (t) => {
+  const number = fc.oneof(fc.integer(), fc.nat(300), fc.maxSafeNat(), fc.double({ noNaN: true }), fc.integer({ min: -40, max: 0 }));
+  const value = fc.oneof(number, fc.boolean(), fc.uint8Array({ maxLength: 300 }), fc.constant(new Uint8Array(70_000)));
+  fc.assert(fc.property(fc.array(value, { maxLength: 15 }), fc.nat(8), (values, spare) => {
+    const flat = encodeFlat(values, spare) as Buffer;
+    const body = flat.subarray(0, flat.length - spare);
+    t.deepEqual(plain(decodeMsgpack(body, 'X')), plain(values));
+    t.deepEqual(plain(decodeFlat(body)), plain(values));
+    const packed = encodeMsgpack(values);
+    const read = decodeFlat(packed);
+    // Integers that need a sign and more than five bits are left to msgpackr.
+    if (read !== null) t.deepEqual(plain(read), plain(values));
+    if (values.every((each) => typeof each !== 'number' || each >= -0x20 || !Number.isInteger(each))) t.is(body.toString('hex'), packed.toString('hex'));
+  }), { numRuns: 500 });
+  t.is(encodeFlat(['text'], 0), null);
+});
+
+test('a flat array that is cut off, or has something behind it, is none', (t) => {
+  const frame = encodeFlat([1, 2 ** 40, true, new Uint8Array(20), 70_000, -1], 0) as Buffer;
+  for (let end = 0; end < frame.length; end++) t.is(decodeFlat(frame.subarray(0, end)), null);
+  t.is(decodeFlat(Buffer.concat([frame, Buffer.of(0)])), null);
 });
