@@ -202,7 +202,8 @@ class EnsembleRun {
       world.marks.hit('segment made', files.counts.creates);
       world.marks.hit('segment purged', files.counts.removes);
     }
-    const violation = error === null ? judge.violation : crashed(error);
+    const undecided = kind === 'gave-up' ? new Violation('Linearizability', judge.gaveUp ?? 'the checker gave up') : null;
+    const violation = error === null ? judge.violation ?? undecided : crashed(error);
     if (violation !== null) world.recorder?.violation(world.nowMs, violation.invariant, violation.message, null);
     return {
       kind, violation, traceHash: world.traceHash, virtualMs: world.nowMs, events: world.events, faults: this.#struck,
