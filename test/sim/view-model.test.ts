@@ -1,6 +1,7 @@
 import test from 'ava';
 import { Recording } from '../../sim/record/recording.ts';
-import { divergence, duration, itemOf, itemName, RunModel, short, type Item } from '../../sim/view/page/run-model.ts';
+import { divergence } from '../../sim/view/page/divergence.ts';
+import { duration, itemOf, itemName, RunModel, short, type Item } from '../../sim/view/page/run-model.ts';
 
 const Z = 2 ** 32;
 

@@ -1,11 +1,12 @@
 /** The page of a run: puts the parts together, and turns wheel, pointer, keys and the address into what is shown. */
 import type { PageData } from '../page-data.ts';
+import { divergence } from './divergence.ts';
 import { byId, button, el } from './dom.ts';
 import { Minimap } from './minimap.ts';
 import { Pane } from './pane.ts';
 import { Panel } from './panel.ts';
 import { clock, drawRuler, type Flag } from './ruler.ts';
-import { divergence, FAMILIES, isRead, itemName, itemOf, RunModel, type Item } from './run-model.ts';
+import { FAMILIES, isRead, itemName, itemOf, RunModel, type Item } from './run-model.ts';
 import { readTheme, type Theme } from './theme.ts';
 import { UiState, type Span, type Spot } from './ui-state.ts';
 

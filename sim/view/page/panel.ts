@@ -1,6 +1,7 @@
 /** The panel at the side: what is under the pointer or pinned, in full; or, when nothing is, the run at a glance. */
 import { button, el } from './dom.ts';
-import { FAMILIES, duration, isRead, short, type Divergence, type Item, type RunModel } from './run-model.ts';
+import type { Divergence } from './divergence.ts';
+import { FAMILIES, duration, isRead, short, type Item, type RunModel } from './run-model.ts';
 import { clock } from './ruler.ts';
 import type { Spot } from './ui-state.ts';
 import type { PageData } from '../page-data.ts';

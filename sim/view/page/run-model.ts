@@ -1,6 +1,6 @@
 /** A recording made ready to be drawn and asked: typed columns, families of messages, texts for labels and for the search. */
 import type { LaneKind } from '../../record/recorder.ts';
-import type { LeftOut, Recorded } from '../../record/recorded.ts';
+import type { Recorded } from '../../record/recorded.ts';
 
 export const FAMILIES = ['election', 'discovery', 'synchronization', 'broadcast', 'requests', 'tasks', 'checkpoints', 'records', 'heartbeat', 'other'] as const;
 export type Family = (typeof FAMILIES)[number];
@@ -28,7 +28,7 @@ export interface Item {
   readonly type: ItemType;
   readonly no: number;
 }
-export const LETTERS: Readonly<Record<ItemType, string>> = { event: 'e', message: 'm', operation: 'o', fault: 'f', band: 'b' };
+const LETTERS: Readonly<Record<ItemType, string>> = { event: 'e', message: 'm', operation: 'o', fault: 'f', band: 'b' };
 
 export function itemName({ type, no }: Item): string {
   return `${LETTERS[type]}${no}`;
@@ -101,9 +101,6 @@ export class RunModel {
   }
   lane(no: number): Lane {
     return this.lanes.find((lane) => lane.no === no) as Lane;
-  }
-  get hasMessages(): boolean {
-    return this.run.messages.from.length > 0;
   }
 
   /** Operations that overlap lie beneath each other. */
@@ -346,68 +343,8 @@ export function short(zxid: string): string {
   return Number.isFinite(n) ? `${Math.floor(n / 2 ** 32)}:${n % 2 ** 32}` : zxid;
 }
 
-/** Microseconds as '8.412 345 s', with as many digits as a step of `stepUs` needs. */
-export function time(us: number, stepUs = 1): string {
-  if (stepUs >= 1e6) return `${(us / 1e6).toFixed(0)} s`;
-  const digits = Math.max(1, Math.min(6, Math.ceil(-Math.log10(stepUs / 1e6) - 1e-9)));
-  return `${(us / 1e6).toFixed(digits)} s`;
-}
 export function duration(us: number): string {
   if (us < 1000) return `${us} µs`;
   if (us < 1e6) return `${(us / 1000).toFixed(us < 10_000 ? 2 : 1)} ms`;
   return `${(us / 1e6).toFixed(2)} s`;
-}
-
-/** The first step that one of two runs takes and the other does not. */
-export interface Divergence {
-  readonly at: number;
-  readonly here: Item | null;
-  readonly there: Item | null;
-}
-
-/** Compares what happened and what was sent, not the faults themselves. */
-export function divergence(a: RunModel, b: RunModel): Divergence | null {
-  // What one of them no longer holds is not compared; heartbeats, which are let go of first, not at all.
-  const begins = (what: LeftOut['what']): number => Math.max(-1, ...[...a.run.leftOut, ...b.run.leftOut].flatMap((left) => (left.what === what ? [left.before] : [])));
-  const ends = Math.min(a.endAt, b.endAt);
-  const differences = [
-    firstDifference(keys(a, 'event', begins('events')), keys(b, 'event', begins('events')), ends),
-    firstDifference(keys(a, 'message', begins('messages')), keys(b, 'message', begins('messages')), ends),
-  ].filter((found) => found !== null);
-  return differences.sort((x, y) => x.at - y.at)[0] ?? null;
-}
-
-interface Key {
-  readonly at: number;
-  readonly item: Item;
-  readonly text: string;
-}
-
-function keys(model: RunModel, type: 'event' | 'message', begins: number): Key[] {
-  const { events, messages, lanes } = model.run;
-  const list: Key[] = [];
-  if (type === 'event') {
-    for (const [no, at] of events.at.entries()) {
-      const lane = lanes[events.lane[no] as number];
-      if (at > begins && lane?.kind !== 'nemesis') list.push({ at, item: { type, no }, text: `${at} ${lane?.id} ${model.text(events.name[no] as number)} ${model.text(events.fields[no] as number)}` });
-    }
-  } else {
-    for (const [no, at] of messages.sentAt.entries()) {
-      if (at > begins && FAMILIES[model.family[no] as number] !== 'heartbeat') list.push({ at, item: { type, no }, text: `${at} ${lanes[messages.from[no] as number]?.id} ${lanes[messages.to[no] as number]?.id} ${model.text(messages.type[no] as number)} ${model.text(messages.fields[no] as number)}` });
-    }
-  }
-  return list;
-}
-
-function firstDifference(a: readonly Key[], b: readonly Key[], ends: number): Divergence | null {
-  for (let i = 0; i < Math.max(a.length, b.length); i++) {
-    const here = a[i];
-    const there = b[i];
-    if (here?.text === there?.text) continue;
-    const at = Math.min(here?.at ?? Infinity, there?.at ?? Infinity);
-    // One recording ends earlier: that alone is no difference.
-    if (at > ends || (here === undefined && a.length === 0) || (there === undefined && b.length === 0)) return null;
-    return { at, here: here?.at === at ? here.item : null, there: there?.at === at ? there.item : null };
-  }
-  return null;
 }
