@@ -127,9 +127,9 @@ async function run(scenario: string, flags: RunFlags): Promise<number> {
   const { mustHit = [], kind } = await known(scenario);
   // A cluster has an ensemble below it, which is not what it is run for.
   const ofEnsemble = kind !== 'historic' && simulator.draw(scenario, { seed: '1', servers: flags.servers }).cluster === undefined;
-  const { COMMON_MARKS } = await import('../world/marks.ts');
+  const { CLUSTER_MARKS, COMMON_MARKS } = await import('../world/marks.ts');
   const { runCommand } = await import('./run.ts');
-  return runCommand(simulator, { ...flags, scenario, marks: [...new Set([...(ofEnsemble ? COMMON_MARKS : []), ...mustHit])], seeds: flags.seeds ?? (flags.minutes === undefined ? DEFAULT_SEEDS : null) }, io());
+  return runCommand(simulator, { ...flags, scenario, marks: [...new Set([...(ofEnsemble ? COMMON_MARKS : kind === 'historic' ? [] : CLUSTER_MARKS), ...mustHit])], seeds: flags.seeds ?? (flags.minutes === undefined ? DEFAULT_SEEDS : null) }, io());
 }
 
 async function list(asJson: boolean): Promise<number> {
