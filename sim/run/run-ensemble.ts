@@ -70,7 +70,9 @@ class EnsembleRun {
     // What is to stay wrong must not end just before.
     const arena = (this.#arena = new Arena(world, network, this.#servers, { budget: plan.diskBudget ?? true, untilMs: plan.core === undefined ? plan.untilMs : Infinity }));
     arena.onLeaderLost = () => {
-      if (this.#lostAtMs < 0) this.#lostAtMs = world.nowMs;
+      if (this.#lostAtMs >= 0) return;
+      this.#lostAtMs = world.nowMs;
+      this.#watch();
     };
     const scheduler = (this.#scheduler = new Scheduler(world, (who, sid) => arena.isMeant(who, sid)));
     scheduler.onFrames = (wanted) => {
@@ -108,7 +110,6 @@ class EnsembleRun {
     for (const server of this.#servers) world.schedule(world.streams(`start/${server.process.name}`).float() * 50, () => server.start());
     for (const fault of plan.faults) this.#plant(fault);
     this.#clients.start();
-    this.#watch();
     const progress = plan.diskBudget === false ? null : new ProgressWatch(world, this.#arena, this.#judge, plan, this.#clients.all);
     world.run(Math.min(untilMs, this.#stopAtMs), broken);
     progress?.stop();
@@ -164,13 +165,13 @@ class EnsembleRun {
     });
   }
 
-  /** How long nobody leads. */
+  /** From the loss of a leader until one serves. */
   #watch(): void {
-    if (this.#lostAtMs >= 0 && this.#servers.some((server) => server.leading && !server.process.paused)) {
+    this.#world.schedule(5, () => {
+      if (!this.#servers.some((server) => server.leading && !server.process.paused)) return this.#watch();
       this.#longestElectionMs = Math.max(this.#longestElectionMs, this.#world.nowMs - this.#lostAtMs);
       this.#lostAtMs = -1;
-    }
-    this.#world.schedule(5, () => this.#watch());
+    }, false);
   }
 
   #converge(core: readonly SimServer[]): void {
