@@ -38,7 +38,7 @@ export class ClusterDriver {
     const { arena, network, servers } = cluster.ensemble;
     const scheduler = (this.#scheduler = new Scheduler(world, (who, sid) => (sid === NODE ? this.#isMeant(who) : arena.isMeant(who, sid))));
     scheduler.onFrames = (wanted) => {
-      network.onMessage = wanted ? (what, from, to, message) => scheduler.event(`${what} ${message.type}`, what === 'send' ? from : to, () => ({ ...message }), what === 'send' ? to : from) : null;
+      network.onMessage = wanted ? (what, from, to, type, fieldsOf) => scheduler.event(`${what} ${type}`, what === 'send' ? from : to, fieldsOf, what === 'send' ? to : from) : null;
     };
     for (const server of servers) server.onEvent = (name, fieldsOf) => scheduler.event(name, server.sid, fieldsOf);
     if (world.recorder !== null) recordTasks(world.recorder, cluster);

@@ -64,12 +64,14 @@ export class ClusterJudge {
     });
     const view = new CoordView({
       granted: (epoch, session) => {
+        if (this.fencing.epoch > 0) cluster.world.marks.hit('master took over');
         this.fencing.granted(epoch, session);
         this.#happened('epoch raised', 'master', { epoch });
       },
       record: (id, record, session) => {
         if (id !== jobId) return;
         this.fencing.wrote(`${id}/record`, session, record.epoch);
+        if (record.restarts > (this.record?.restarts ?? 0)) cluster.world.marks.hit('job restarted');
         this.status.wrote(record);
         this.record = record;
         this.#happened('record written', 'master', { status: record.status });
@@ -122,12 +124,14 @@ export class ClusterJudge {
     const life = this.#lifeOf(to);
     this.fencing.commanded(life, from, message.epoch, deployments.map(({ executionId }) => executionId));
     for (const { executionId, restore } of deployments) this.checkpoints.deployed(executionId, restore?.checkpointId ?? 0);
+    if (message.type === 'addSplits') this.#options.cluster.world.marks.hit('splits added');
     this.#happened(`receive ${message.type}`, to, { epoch: message.epoch }, from);
   }
 
   #reported(from: string, to: string, message: WorkerMessage): void {
     if (message.type === 'taskState' && (message.report.state === 'INITIALIZING' || message.report.state === 'RUNNING')) this.fencing.started(this.#lifeOf(from), message.report.executionId);
     if (message.type === 'ackCheckpoint') this.checkpoints.acked(message.checkpointId, message.state.vertexId, message.state.subtask, attemptOf(message.executionId));
+    if (message.type === 'fenced') this.#options.cluster.world.marks.hit('command fenced');
     this.#happened(`receive ${message.type}`, to, {}, from);
   }
 

@@ -4,6 +4,7 @@ import type { Json } from '../../orchestrator/api/source.ts';
 import type { PreparedJob } from '../../orchestrator/runtime/submit-job.ts';
 import { ClientNetwork } from '../doubles/client-network.ts';
 import type { ClusterPlan, Plan } from '../plan/plan.ts';
+import type { Mark } from '../world/marks.ts';
 import type { World } from '../world/world.ts';
 import { makeEnsemble, type Ensemble } from './ensemble.ts';
 import { Machine, Turns } from './machine.ts';
@@ -17,6 +18,12 @@ import { SimTransactions } from './sim-transactions.ts';
 import { prepare, SimBundles, Submitter } from './submitter.ts';
 
 export const STORAGE = 'storage';
+
+/** What the product logs where it comes by these places. */
+const LOGGED: readonly (readonly [string, Mark])[] = [
+  ['checkpoint aborted', 'checkpoint aborted'], ['the lease of the coord session is over', 'worker without a lease'], ['task manager lost', 'task manager lost'], [': task failed', 'task failed'],
+  ['state could not be stored', 'task state not stored'], ['leadership lost (deleted)', 'master deposed'], ['cannot be committed', 'transaction lost'],
+];
 
 export class Cluster {
   readonly world: World;
@@ -49,6 +56,7 @@ export class Cluster {
       loadBundle: this.#bundles.load,
       log: (node, line) => {
         world.trace(node.name, 'log', { line });
+        for (const [part, mark] of LOGGED) if (line.includes(part)) world.marks.hit(mark);
         this.onLog?.(node, line);
       },
     };

@@ -1,7 +1,7 @@
 /** The ensemble below a simulated cluster: the servers of sim/world over their network, with the omniscient judge of an ensemble above them. */
 import { Network } from '../doubles/network.ts';
 import { Arena } from '../faults/arena.ts';
-import { Judge } from '../judges/judge.ts';
+import { Judge, JUDGED_MESSAGES } from '../judges/judge.ts';
 import type { Plan } from '../plan/plan.ts';
 import { SimServer } from '../world/sim-server.ts';
 import type { World } from '../world/world.ts';
@@ -20,6 +20,7 @@ export function makeEnsemble(world: World, plan: Plan): Ensemble {
   const judge = new Judge(world);
   const network = new Network(world, { latencyMs: LATENCY_MS, jitterMs: knobs.jitterMs });
   network.onSend = (from, to, message) => judge.onSend(from, to, message);
+  network.sendTypes = JUDGED_MESSAGES;
   const voters = Array.from({ length: plan.servers }, (_, i) => i + 1);
   const servers = voters.map((sid, i) => {
     const own = plan.serverKnobs[i];

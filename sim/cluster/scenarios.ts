@@ -1,4 +1,5 @@
 /** The scenarios of the orchestrator: a job runs on job managers and task managers over an ensemble. */
+import { clusterStories } from './stories.ts';
 import type { Scenario } from '../scenarios/scenario.ts';
 import { clusterMixes, drawCluster } from './draw-cluster.ts';
 
@@ -9,7 +10,9 @@ const summaries: Readonly<Record<keyof typeof clusterMixes, readonly [summary: s
   orchestrator: ['a random part of all faults of a cluster: workers, masters, Kafka, checkpoint storage, and the ensemble below', 'profile'],
 };
 
-export const clusterScenarios: readonly Scenario[] = (Object.keys(summaries) as (keyof typeof clusterMixes)[]).map((name) => {
+const drawn: readonly Scenario[] = (Object.keys(summaries) as (keyof typeof clusterMixes)[]).map((name) => {
   const [summary, kind] = summaries[name];
   return { name, summary, kind, draw: (prng, options) => drawCluster(name, prng, options, clusterMixes[name]) };
 });
+
+export const clusterScenarios: readonly Scenario[] = [...drawn, ...clusterStories];

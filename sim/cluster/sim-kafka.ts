@@ -135,6 +135,7 @@ export class SimKafka {
         const isLost = writes && this.#lostAcks > 0;
         if (isLost) {
           this.#lostAcks -= 1;
+          this.#world.marks.hit('ack lost');
           this.#world.trace(KAFKA, 'ack lost', { by: life.name });
         }
         life.schedule(isLost ? REQUEST_TIMEOUT_MS : backMs, () => (isLost ? reject(new BrokerError('REQUEST_TIMED_OUT', true)) : resolve(result)));

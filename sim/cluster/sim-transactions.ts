@@ -62,6 +62,7 @@ export class SimTransactions {
   end(producer: ProducerIdentity, commit: boolean): void {
     const transaction = this.#of(producer);
     if (transaction.state === 'ongoing') this.#end(producer.transactionalId, transaction, commit);
+    else if (transaction.state === (commit ? 'committed' : 'aborted')) this.#world.marks.hit('EndTxn again');
     else if (transaction.state === (commit ? 'aborted' : 'committed')) throw new BrokerError('INVALID_TXN_STATE', false);
   }
 
@@ -73,6 +74,7 @@ export class SimTransactions {
   #of({ transactionalId, epoch }: ProducerIdentity): Transaction {
     const transaction = this.#byId.get(transactionalId);
     if (transaction === undefined) throw new BrokerError('TRANSACTIONAL_ID_NOT_FOUND', false);
+    if (epoch !== transaction.epoch) this.#world.marks.hit('producer fenced');
     if (epoch !== transaction.epoch) throw new BrokerError('PRODUCER_FENCED', false);
     return transaction;
   }
@@ -83,6 +85,7 @@ export class SimTransactions {
     const { epoch } = transaction;
     this.#world.schedule(transaction.timeoutMs, () => {
       if (transaction.epoch !== epoch || transaction.state !== 'ongoing') return;
+      this.#world.marks.hit('transaction timed out');
       this.#world.trace(KAFKA, 'transaction timed out', { transactionalId });
       this.#end(transactionalId, transaction, false);
     });
@@ -90,6 +93,7 @@ export class SimTransactions {
 
   #end(transactionalId: string, transaction: Transaction, commit: boolean): void {
     transaction.state = commit ? 'committed' : 'aborted';
+    if (!commit) this.#world.marks.hit('transaction aborted');
     this.#world.trace(KAFKA, commit ? 'committed' : 'aborted', { transactionalId });
     for (const each of transaction.partitions) {
       const at = each.lastIndexOf('/');

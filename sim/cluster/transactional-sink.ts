@@ -143,6 +143,7 @@ class TransactionalWriter implements SinkWriter<Json> {
 
   async prepareCommit(checkpointId: number): Promise<Json[]> {
     const { transactionalId, id, epoch } = this.#producer as ProducerIdentity;
+    if (this.#written === 0) this.#at.world.marks.hit('empty transaction');
     const committables = this.#written === 0 ? [] : [{ transactionalId, id: String(id), epoch }];
     if (this.#options.commitsEarly === true && this.#producer !== null && this.#written > 0) {
       const producer = this.#producer;

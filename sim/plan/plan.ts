@@ -155,6 +155,10 @@ export interface ClusterPlan {
   readonly taskManagerSessionMs: number;
   /** Virtual ms over which the records come in. */
   readonly feedMs: number;
+  /** Of the output's transactions. Without it longer than any outage of a run. */
+  readonly transactionTimeoutMs?: number;
+  /** Output may be lost, as long as the job fails of it. */
+  readonly mayLose?: true;
 }
 
 export interface Plan {

@@ -1,0 +1,53 @@
+/** Bugs that Flink had, each as a story by its name, over a quiet ensemble. Those of whoever stands on coord are in scenarios/historic/orchestrator.ts. */
+import type { Prng } from '../../coord/base/prng.ts';
+import { quietPlan } from '../plan/draft.ts';
+import type { ClusterPlan, FaultAction, FaultPlan, Moment } from '../plan/plan.ts';
+import type { Scenario } from '../scenarios/scenario.ts';
+import type { Mark } from '../world/marks.ts';
+
+interface Told {
+  readonly faults: readonly { readonly when: Moment; readonly action: FaultAction; readonly mark?: Mark }[];
+  readonly cluster?: Partial<ClusterPlan>;
+}
+
+const UNTIL_MS = 9000;
+const MS = (prng: Prng, from: number, to: number): number => Math.round((from + prng.float() * (to - from)) * 10) / 10;
+
+function story(kind: Scenario['kind'], names: readonly string[], summary: string, mustHit: readonly Mark[], tell: (prng: Prng) => Told): readonly Scenario[] {
+  return names.map((name) => ({
+    name, summary, kind, mustHit,
+    draw: (prng, options) => {
+      const { faults, cluster } = tell(prng.fork('story'));
+      const knobs = prng.fork('cluster');
+      return {
+        ...quietPlan(name, options, 0),
+        cluster: {
+          jobManagers: 2, taskManagers: 3, slots: 2, job: knobs.pick(['pass', 'windows', 'counts']), partitions: 3, records: 200, checkpointIntervalMs: knobs.pick([200, 500]), parallelism: 2,
+          jobManagerSessionMs: 1000, taskManagerSessionMs: 2000, feedMs: UNTIL_MS - 1000, ...cluster,
+        },
+        faults: faults.map((fault, i): FaultPlan => ({ id: `f${i + 1}`, ...fault })),
+        untilMs: UNTIL_MS,
+      };
+    },
+  }));
+}
+
+const pointer = (nth: number): Moment => ({ atMs: 1500, event: { who: 'any', name: 'pointer written', nth } });
+const SERVERS = ['server-1', 'server-2', 'server-3'];
+
+export const clusterStories: readonly Scenario[] = [
+  ...story('historic', ['FLINK-23839', 'FLINK-24131'], 'a transaction times out between its two phases: what it held is lost, and the job fails and says so instead of going on', ['transaction timed out', 'transaction lost'], (prng) => ({
+    cluster: { transactionTimeoutMs: 3000, mayLose: true, job: prng.pick(['pass', 'counts']), records: 600 },
+    faults: [{ when: pointer(2), action: { kind: 'kafka-outage', forMs: MS(prng, 5000, 6000) } }],
+  })),
+  ...story('scenario', ['deposed-master'], 'a deposed master that does not know it yet goes on to write and to command its workers: nothing of it takes effect', ['command fenced', 'master took over'], (prng) => ({
+    faults: [1, 2, 3].flatMap((turn) => {
+      const atMs = 1000 + 2300 * turn;
+      return [
+        { when: { atMs }, action: { kind: 'partition', groups: [['master'], SERVERS], ways: 'in', forMs: MS(prng, 700, 900) } as const },
+        { when: { atMs: atMs + 5 }, action: { kind: 'depose' } as const },
+      ];
+    }),
+    cluster: { checkpointIntervalMs: 100, jobManagerSessionMs: 2000 },
+  })),
+];
