@@ -55,7 +55,8 @@ export async function runCommand(simulator: Simulator, options: RunCommandOption
       status.clear();
       if (!json) io.out(`${failureText(report, report.failure, path)}\n`);
     } else status.update(() => progressText(tally, status.seconds, total, totalSeconds));
-    return report.failure === null || options.keepGoing;
+    // What could not be decided is counted and written, and says nothing against going on.
+    return report.failure === null || report.failure.kind === 'gave-up' || options.keepGoing;
   };
   if (options.seed !== undefined && options.trace) {
     const print = (entry: TraceEntry): void => io.out(traceLine(entry));
@@ -72,7 +73,7 @@ export async function runCommand(simulator: Simulator, options: RunCommandOption
   if (json) io.out(JSON.stringify(summaryJson(run, tally, end, failures)));
   else io.out(summaryText(run, tally, end));
   if (end.interrupted) return EXIT_INTERRUPTED;
-  return EXIT[tally.firstFinding ?? 'ok'];
+  return EXIT[tally.finding ?? 'ok'];
 }
 
 function* tasks(run: RunOf, { seed, seeds, fromSeed }: RunCommandOptions): Generator<SeedTask> {

@@ -19,7 +19,8 @@ export class Tally {
   readonly #expected: readonly string[];
   /** How many failures of each kind and invariant. */
   readonly findings: Record<string, number> = {};
-  firstFinding: Finding | null = null;
+  /** The first kind of failure; 'gave-up' only if there is no other. */
+  finding: Finding | null = null;
 
   /** `expected`: the marks that seeds of this kind should come by, sooner or later. */
   constructor(expected: readonly string[]) {
@@ -39,7 +40,7 @@ export class Tally {
     addTo(this.marks, report.marks);
     if (report.failure !== null) {
       this.failed++;
-      this.firstFinding ??= report.failure.kind;
+      if (this.finding === null || this.finding === 'gave-up') this.finding = report.failure.kind;
       addTo(this.findings, { [`${report.failure.kind}: ${report.failure.invariant}`]: 1 });
     } else if (report.task.twice) this.twice++;
   }

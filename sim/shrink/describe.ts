@@ -70,8 +70,6 @@ function describeAction(action: FaultAction): string {
       return `clock of ${action.on} jumps by ${time(action.byMs)}`;
     case 'clock-rate':
       return `clock of ${action.on} at rate ${action.rate}`;
-    case 'start':
-      return `start of ${action.on}`;
     case 'depose':
       return 'the leading master is deposed';
     default: {

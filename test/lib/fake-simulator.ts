@@ -30,7 +30,7 @@ export function fakeResult(plan: Plan, broken: string | null, change: Partial<Ru
 }
 
 /** What each seed comes to, by its name: 'unsafe-…', 'dies-…', 'throws-…', 'hangs-…', 'random-…'; numbers that end in 7 fail when `sevens`. */
-export function fakeSimulator({ sevens = false, delayMs = 0 } = {}): Simulator {
+export function fakeSimulator({ sevens = false, undecided = false, delayMs = 0 } = {}): Simulator {
   let runs = 0;
   return {
     draw: (scenario, { seed, servers, mutant }) => ({ ...fakePlan({ seed, servers, faults: 3 }), scenario, ...(mutant === undefined ? {} : { mutant }) }),
@@ -43,6 +43,7 @@ export function fakeSimulator({ sevens = false, delayMs = 0 } = {}): Simulator {
       if (seed.startsWith('escapes')) return new Promise(() => setImmediate(() => void Promise.reject(new Error('nobody waits for this'))));
       if (seed.startsWith('hangs')) return new Promise(() => {});
       if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs * (1 + (Number(seed) % 3))));
+      if (seed === '4' && undecided) return fakeResult(plan, 'Linearizability', { kind: 'gave-up' });
       const fails = seed.startsWith('unsafe') || (sevens && seed.endsWith('7'));
       return fakeResult(plan, fails ? 'Agreement' : null, seed.startsWith('random') ? { traceHash: `trace-${runs}` } : {});
     },

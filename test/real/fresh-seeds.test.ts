@@ -14,6 +14,8 @@ import { scenarios } from '../../sim/scenarios/scenarios.ts';
 /** Of scenarios and profiles; of a historic one, the first. */
 const FIXED_SEEDS = 2;
 const SECONDS = 95;
+/** Histories that the checker gives up on are no failures of the product; when there are many, nothing is checked. */
+const MAX_UNDECIDED = 3;
 /** For nightly runs. */
 const LONG = ['kitchen-sink'];
 
@@ -41,6 +43,7 @@ test('fixed seeds of every scenario, and fresh ones', async (t) => {
   }
   const lanes = inChildren(2);
   const failures: string[] = [];
+  const undecided: string[] = [];
   try {
     await runSeeds(tasks(), lanes, { soon: () => roundIsOver && performance.now() - startedMs > SECONDS * 1000, now: new AbortController().signal }, (report) => {
       const { scenario, seed } = report.task;
@@ -48,7 +51,7 @@ test('fixed seeds of every scenario, and fresh ones', async (t) => {
         counts.fresh++;
         freshBy[scenario] = (freshBy[scenario] ?? 0) + 1;
       } else counts.fixed++;
-      if (report.failure !== null) failures.push(failureText(report, report.failure, writeFailure(DEFAULT_DIR, report)));
+      if (report.failure !== null) (report.failure.kind === 'gave-up' ? undecided : failures).push(failureText(report, report.failure, writeFailure(DEFAULT_DIR, report)));
       return true;
     });
   } finally {
@@ -56,7 +59,8 @@ test('fixed seeds of every scenario, and fresh ones', async (t) => {
   }
   t.log(`fresh seeds ${fresh}-1 and on: ${Object.entries(freshBy).map(([name, n]) => `${name} ${n}`).join(', ')}`);
   t.log(`${counts.fixed} fixed seeds and ${counts.fresh} fresh ones; again: DREY_FRESH=${fresh} npm test -- test/real/fresh-seeds.test.ts, or one: npx drey sim swarm --servers 5 --seed ${fresh}-1`);
-  for (const failure of failures) t.log(failure);
+  for (const failure of [...undecided, ...failures]) t.log(failure);
   t.is(counts.fixed, fixed.length);
-  t.deepEqual(failures.length, 0, `${failures.length} seeds fail: ${failures.map((text) => text.split('\n').find((line) => line.includes('sim replay') || line.includes('--seed'))?.trim()).join('; ')}`);
+  t.true(undecided.length <= MAX_UNDECIDED, `${undecided.length} seeds could not be decided by the linearizability checker`);
+  t.is(failures.length, 0, `${failures.length} seeds fail: ${failures.map((text) => text.split('\n').find((line) => line.includes('sim replay') || line.includes('--seed'))?.trim()).join('; ')}`);
 });

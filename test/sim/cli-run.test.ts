@@ -27,12 +27,12 @@ interface Ran {
   readonly out: string;
 }
 
-async function run(change: Partial<RunCommandOptions>, { sevens = false, lanes, isTTY = false, interrupted = new AbortController().signal }: { sevens?: boolean; lanes?: Lanes; isTTY?: boolean; interrupted?: AbortSignal } = {}): Promise<Ran> {
+async function run(change: Partial<RunCommandOptions>, { sevens = false, undecided = false, lanes, isTTY = false, interrupted = new AbortController().signal }: { sevens?: boolean; undecided?: boolean; lanes?: Lanes; isTTY?: boolean; interrupted?: AbortSignal } = {}): Promise<Ran> {
   const lines: string[] = [];
   let screen = '';
   const io: Io = { out: (text) => lines.push(text), interrupted, screen: { isTTY, columns: 200, write: (text) => (screen += text) } };
   const options: RunCommandOptions = { scenario: 'swarm', servers: 5, seeds: 10, fromSeed: 1, jobs: 1, json: false, trace: false, out: dir(), keepGoing: false, marks: ['DIFF', 'SNAP'], ...change };
-  const code = await runCommand(fakeSimulator({ sevens }), options, io, lanes);
+  const code = await runCommand(fakeSimulator({ sevens, undecided }), options, io, lanes);
   return { code, text: lines.join('\n'), screen, out: options.out };
 }
 
@@ -91,6 +91,13 @@ test('--keep-going runs all, and counts', async (t) => {
   t.is(result.seeds, 30);
   t.deepEqual(result.failures.map(({ seed }) => seed), ['7', '17', '27']);
   t.deepEqual(readdirSync(result.out).toSorted(), ['swarm-5-17.json', 'swarm-5-27.json', 'swarm-5-7.json']);
+});
+
+test('what cannot be decided does not end it, and is exit code 5 unless something is worse', async (t) => {
+  const all = await json({ seeds: 6 }, { undecided: true });
+  t.deepEqual([all.code, all.seeds, all.failures.map(({ seed, kind }) => `${seed} ${kind}`)], [5, 6, ['4 gave-up']]);
+  const worse = await json({ seeds: 20 }, { undecided: true, sevens: true });
+  t.deepEqual([worse.code, worse.seeds, worse.failed], [1, 7, 2]);
 });
 
 test('what is printed does not depend on how many children there are', async (t) => {
