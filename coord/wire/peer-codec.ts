@@ -95,6 +95,16 @@ function fields(m: Exclude<PeerMessage, ProposalMessage>): unknown[] {
   }
 }
 
+const NAMES: readonly PeerMessage['type'][] = Object.entries(Type).reduce<PeerMessage['type'][]>((names, [name, number]) => {
+  names[number] = name as PeerMessage['type'];
+  return names;
+}, []);
+
+/** What a frame says that it is, unchecked; null: nothing that is known. */
+export function peerMessageType(frame: Uint8Array): PeerMessage['type'] | null {
+  return ((frame[0] as number) & 0xf0) === 0x90 ? (NAMES[frame[1] as number] ?? null) : null;
+}
+
 /** How many fields follow the type number. */
 const FIELD_COUNT: Readonly<Record<number, number>> = {
   [Type.NOTIFICATION]: 5, [Type.HEARTBEAT]: 0, [Type.FOLLOWERINFO]: 3, [Type.ACKEPOCH]: 4, [Type.ACK]: 1, [Type.PONG]: 1, [Type.LEADERINFO]: 2,

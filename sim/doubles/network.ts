@@ -7,9 +7,11 @@
  */
 import type { Callback, ChannelKind, PeerTransport, PeerTransportHandler } from '../../coord/base/ports.ts';
 import { decodePeerFrame } from '../../coord/runtime/peer-frame.ts';
+import { peerMessageType } from '../../coord/wire/peer-codec.ts';
 import type { PeerMessage } from '../../coord/zab/messages.ts';
 import { recordSent } from '../record/record-sent.ts';
 import type { Process } from '../world/process.ts';
+import type { Fields } from '../world/trace.ts';
 import type { World } from '../world/world.ts';
 import { Route } from './route.ts';
 
@@ -34,6 +36,7 @@ interface End {
 }
 interface Flight {
   readonly frame: Uint8Array;
+  readonly corrupt: boolean;
   /** Its number in the recording; -1: nobody records. */
   readonly recorded: number;
 }
@@ -65,8 +68,10 @@ export class Network {
   #decoded: PeerMessage | null = null;
   /** Sees every message before it is on its way: for the judges. */
   onSend: ((fromSid: number, toSid: number, message: PeerMessage) => void) | null = null;
-  /** Sees every message when it is on its way, and again when it arrives, before anybody acts on it: for faults at named points. */
-  onMessage: ((what: 'send' | 'receive', fromSid: number, toSid: number, message: PeerMessage) => void) | null = null;
+  /** Which of them onSend sees: others need not be decoded. Null: all. */
+  sendTypes: ReadonlySet<PeerMessage['type'] | null> | null = null;
+  /** Sees every message when it is on its way, and again when it arrives, before anybody acts on it: for faults at named points. Decodes only for whoever asks for its fields. */
+  onMessage: ((what: 'send' | 'receive', fromSid: number, toSid: number, type: PeerMessage['type'], fieldsOf: () => Fields) => void) | null = null;
 
   constructor(world: World, options: NetworkOptions) {
     this.#world = world;
@@ -214,19 +219,20 @@ export class Network {
     const { route } = end;
     const from = end.transport.sid;
     const to = end.peer.transport.sid;
-    if (this.onSend !== null) this.onSend(from, to, this.#decode(frame));
-    if (route.dropNext !== null && this.#decode(frame).type === route.dropNext) {
+    const type = peerMessageType(frame);
+    if (this.onSend !== null && (this.sendTypes === null || this.sendTypes.has(type))) this.onSend(from, to, this.#decode(frame));
+    if (route.dropNext !== null && type === route.dropNext) {
       route.dropNext = null;
       this.#arrived(this.#flight(end, frame), true);
       this.#break(end);
     } else {
-      const flight = this.#flight(end, route.corruptNext ? route.corrupted(frame) : frame);
+      const flight = this.#flight(end, route.corruptNext ? route.corrupted(frame) : frame, route.corruptNext);
       route.corruptNext = false;
       if (route.blocked || end.held.length > 0) end.held.push(flight);
       else this.#fly(end, flight, route.latencyMs());
     }
-    if (this.onMessage === null) return;
-    this.onMessage('send', from, to, this.#decode(frame));
+    if (this.onMessage === null || type === null) return;
+    this.onMessage('send', from, to, type, () => ({ ...this.#decode(frame) }));
     end.transport.process.unwind();
   }
 
@@ -261,11 +267,12 @@ export class Network {
     });
   }
 
-  #receive({ peer, transport: { sid } }: End, { frame }: Flight): void {
+  #receive({ peer, transport: { sid } }: End, { frame, corrupt }: Flight): void {
     const { transport } = peer;
     if (this.onMessage !== null) {
-      const message = this.#decodeOrNull(frame);
-      if (message !== null) this.onMessage('receive', sid, transport.sid, message);
+      // What was corrupted on its way is nothing that anybody waits for.
+      const type = corrupt ? null : peerMessageType(frame);
+      if (type !== null) this.onMessage('receive', sid, transport.sid, type, () => ({ ...this.#decode(frame) }));
       transport.process.unwind();
     }
     transport.handler?.frame(peer.channel, frame);
@@ -359,9 +366,9 @@ export class Network {
     }
   }
 
-  #flight(end: End, frame: Uint8Array): Flight {
+  #flight(end: End, frame: Uint8Array, corrupt = false): Flight {
     const { recorder, nowMs } = this.#world;
-    return { frame, recorded: recorder === null ? -1 : recordSent(recorder, end.transport.process.name, end.peer.transport.process.name, this.#decodeOrNull(frame), frame.length, nowMs) };
+    return { frame, corrupt, recorded: recorder === null ? -1 : recordSent(recorder, end.transport.process.name, end.peer.transport.process.name, this.#decodeOrNull(frame), frame.length, nowMs) };
   }
   #arrived({ recorded }: Flight, lost: boolean): void {
     this.#world.recorder?.arrived(recorded, this.#world.nowMs, lost);

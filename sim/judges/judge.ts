@@ -34,6 +34,9 @@ import { Model } from './model.ts';
 import { Replies } from './replies.ts';
 import { TxnRules } from './txn-rules.ts';
 
+/** What onSend has to see: whatever else travels promises nothing. */
+export const JUDGED_MESSAGES: ReadonlySet<PeerMessage['type'] | null> = new Set(['ACK', 'ACKEPOCH', 'LEADERINFO']);
+
 export class Judge {
   readonly #world: World;
   readonly #servers = new Map<number, SimServer>();

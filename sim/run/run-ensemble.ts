@@ -8,7 +8,7 @@ import { Network } from '../doubles/network.ts';
 import { act } from '../faults/actions.ts';
 import { Arena } from '../faults/arena.ts';
 import { Scheduler } from '../faults/scheduler.ts';
-import { Judge } from '../judges/judge.ts';
+import { Judge, JUDGED_MESSAGES } from '../judges/judge.ts';
 import type { FaultPlan, Plan } from '../plan/plan.ts';
 import { Clients } from '../workloads/clients.ts';
 import { earlierLife, writeEarlierLife } from '../world/earlier-life.ts';
@@ -60,6 +60,7 @@ class EnsembleRun {
     const judge = (this.#judge = new Judge(world));
     const network = new Network(world, { latencyMs: LATENCY_MS, jitterMs: knobs.jitterMs });
     network.onSend = (from, to, message) => judge.onSend(from, to, message);
+    network.sendTypes = JUDGED_MESSAGES;
     const voters = Array.from({ length: plan.servers }, (_, i) => i + 1);
     this.#servers = voters.map((sid, i) => {
       const own = plan.serverKnobs[i];
@@ -76,7 +77,7 @@ class EnsembleRun {
     };
     const scheduler = (this.#scheduler = new Scheduler(world, (who, sid) => arena.isMeant(who, sid)));
     scheduler.onFrames = (wanted) => {
-      network.onMessage = wanted ? (what, from, to, message) => scheduler.event(`${what} ${message.type}`, what === 'send' ? from : to, () => ({ ...message }), what === 'send' ? to : from) : null;
+      network.onMessage = wanted ? (what, from, to, type, fieldsOf) => scheduler.event(`${what} ${type}`, what === 'send' ? from : to, fieldsOf, what === 'send' ? to : from) : null;
     };
     const stream = world.streams;
     this.#clients = new Clients(world, plan, this.#served, judge, {

@@ -202,7 +202,7 @@ test('observers see a message when it leaves and when it arrives, and may kill t
   for (const what of ['send', 'receive'] as const) {
     const { world, network, hosts: [a, b] } = hosts();
     const seen: string[] = [];
-    network.onMessage = (each, from, to, { type }) => {
+    network.onMessage = (each, from, to, type) => {
       seen.push(`${each} ${from}>${to} ${type}`);
       if (each !== what) return;
       const host = what === 'send' ? a : b;
