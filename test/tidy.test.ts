@@ -117,6 +117,27 @@ test('core rooms know no clock, timer, randomness, socket, disk or promise', (t)
   t.deepEqual(wrong, []);
 });
 
+const simulated = ['orchestrator/rpc', 'orchestrator/runtime', 'orchestrator/exchange', 'orchestrator/task', 'orchestrator/operators', 'orchestrator/state', 'orchestrator/ha', 'connectors'];
+/** On this machine only: real files, standard output, kafkajs, and what a command does before there is a job. */
+const real = ['connectors/file/', 'connectors/print.ts', 'connectors/kafka/client.ts', 'connectors/kafka/idle-timer.ts', 'orchestrator/runtime/submit-job.ts'];
+const ambient: [RegExp, string][] = [
+  [/\bDate\.now\b|\bnew Date\(\)/, 'Date'],
+  [/\b(setTimeout|setInterval|setImmediate)\b/, 'a timer'],
+  [/\bMath\.random\b|\bnanoid\b/, 'chance'],
+  [/\bperformance\b\s*\./, 'performance'],
+  [/from\s+['"](ws|nanoid|node:(http|net|timers.*|fs.*))['"]/, 'a socket, timer or file'],
+];
+
+test('what runs in a simulated cluster takes time, chance, sockets and files from its ports', (t) => {
+  const wrong: string[] = [];
+  for (const file of files) {
+    if (!simulated.includes(roomOf(file)) || real.some((prefix) => file.startsWith(prefix))) continue;
+    const text = readFileSync(join(root, file), 'utf8');
+    for (const [pattern, what] of ambient) if (pattern.test(what.startsWith('a socket') ? text : code(text))) wrong.push(`${file} knows ${what}`);
+  }
+  t.deepEqual(wrong, []);
+});
+
 test('no leftovers', (t) => {
   const wrong: string[] = [];
   for (const file of files) {

@@ -59,11 +59,14 @@ class ClusterRun {
     const { driver } = this;
     driver.start();
     this.#feed.start();
+    const { stopAtMs } = this.#plan.cluster ?? {};
+    if (stopAtMs !== undefined) driver.world.schedule(stopAtMs, () => driver.cluster.stopJob(driver.jobId));
     await driver.world.runAsync(this.#plan.untilMs, () => driver.broken);
     if (driver.broken) return driver.outcome();
     driver.heal();
     this.#feed.finish();
-    await this.#converge();
+    if (stopAtMs === undefined) await this.#converge();
+    else await this.#ends(LIVENESS_BOUND_MS);
     return driver.outcome();
   }
 
@@ -93,12 +96,23 @@ class ClusterRun {
     if (driver.broken) return;
 
     cluster.stopJob(driver.jobId);
-    await world.runAsync(world.nowMs + STOP_BOUND_MS, () => driver.broken || judge.status.status === 'FINISHED');
+    await this.#ends(STOP_BOUND_MS);
+  }
+
+  /** It has been asked to stop: it ends, and its output is that of what its last checkpoint covers. */
+  async #ends(boundMs: number): Promise<void> {
+    const { driver } = this;
+    const { world, judge } = driver;
+    await world.runAsync(world.nowMs + boundMs, () => driver.broken || judge.status.status === 'FINISHED');
     if (driver.broken) return;
-    if (judge.status.status !== 'FINISHED') return driver.fail('Liveness', `${STOP_BOUND_MS} ms after it was asked to stop the job is ${judge.status.status}: ${driver.why}`);
+    if (judge.status.status !== 'FINISHED') return driver.fail('Liveness', `${boundMs} ms after it was asked to stop, or everything healed, the job is ${judge.status.status}: ${driver.why}`);
     await world.runAsync(world.nowMs + 500);
     judge.readOutput();
-    judge.output.settled(expected);
+    const read = this.#feed.records.filter(({ id }) => {
+      const [partition, offset] = id.split('/');
+      return Number(offset) < judge.checkpoints.positionOf(`${INPUT}-${partition}`);
+    });
+    judge.output.settled(this.#job.expected(read));
     judge.settled();
   }
 

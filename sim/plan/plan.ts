@@ -157,6 +157,8 @@ export interface ClusterPlan {
   readonly feedMs: number;
   /** Of the output's transactions. Without it longer than any outage of a run. */
   readonly transactionTimeoutMs?: number;
+  /** Somebody asks the job to stop then: it ends with a last checkpoint, and has put out what that covers. */
+  readonly stopAtMs?: number;
   /** Output may be lost, as long as the job fails of it. */
   readonly mayLose?: true;
 }
