@@ -40,7 +40,7 @@ export const diskMutants: readonly Mutant[] = [
   {
     name: 'purged-before-flushed', historic: 'ZK-3056', summary: 'the journal is let go of before the state holds what is in it',
     edits: [{ file: STORAGE, find: 'journal.purge(Math.min(keepAfterZxid, state.appliedZxid), ', replace: 'journal.purge(Math.min(keepAfterZxid, journal.durableZxid), ' }],
-    hunts: [{ scenario: 'flood', servers: 3 }, { scenario: 'power-failure', servers: 3 }], expects: ['Suspect'],
+    hunts: [{ scenario: 'ZK-3056', servers: 3 }, { scenario: 'flood', servers: 3 }], expects: ['Suspect'],
   },
   {
     name: 'crc-not-checked', historic: 'CORDS', summary: 'the checksum of journal records is not looked at',

@@ -33,7 +33,7 @@ export const sessionMutants: readonly Mutant[] = [
   {
     name: 'touches-stay-here', historic: '', summary: 'followers do not tell the leader which sessions they hear: live sessions expire',
     edits: [{ file: SERVER, find: '    else if (ids.length > 0) this.#toLeader(touchFrame(ids));\n', replace: '    else if (ids.length > 1000) this.#toLeader(touchFrame(ids));\n' }],
-    hunts: [{ scenario: 'rolling-restart', servers: 3 }, { scenario: 'leader-loss', servers: 5 }], expects: ['EarlyExpiry'],
+    hunts: [{ scenario: 'ZK-335', servers: 3 }, { scenario: 'leader-loss', servers: 5 }], expects: ['EarlyExpiry', 'Lease'],
   },
   {
     name: 'expires-a-tick-early', historic: '', summary: 'the time at which a session is due is rounded down to a tick',

@@ -50,7 +50,7 @@ export const synchronizationMutants: readonly Mutant[] = [
       { file: LEARNER, find: '      this.#newLeaderSeq = context.persistEpochs(epoch, epoch);\n', replace: '      this.#newLeaderSeq = context.seq;\n' },
       { file: LEARNER, find: '    const why = this.#onCommit(zxid);\n    if (why !== null) return why;\n', replace: '    const why = this.#onCommit(zxid);\n    if (why !== null) return why;\n    if (context.currentEpoch < this.#epoch) context.persistEpochs(this.#epoch, this.#epoch);\n' },
     ],
-    hunts: [{ scenario: 'leader-loss', servers: 3 }], expects: ['QuorumDurability', 'EpochsOnDisk'],
+    hunts: [{ scenario: 'leader-loss', servers: 3 }], expects: ['QuorumDurability', 'EpochsOnDisk', 'Liveness'],
   },
   {
     name: 'diff-with-a-hole', historic: 'ZK-4925', summary: 'what a server received in its own synchronization is missing in the DIFF that it sends later, as leader',

@@ -6,7 +6,7 @@ import { historicScenarios } from '../../sim/scenarios/historic/historic.ts';
 import type { Mark } from '../../sim/world/marks.ts';
 
 /** Seeds that found something. */
-const found: Readonly<Record<string, readonly string[]>> = { 'ZK-2201': ['3'], 'ETCD-15271': ['2'] };
+const found: Readonly<Record<string, readonly string[]>> = { 'ZK-2201': ['3'] };
 const SEEDS = ['1', '2', '3'];
 /** Until the story has been told once. */
 const SEEDS_MAX = 12;

@@ -23,15 +23,19 @@ export const sessionStories: readonly Scenario[] = [
   }, { crowd: 5, manners: { misbehave: 0.25, move: 0.05 } }),
   ...stories(['ZK-710'], 'clients move to another server with requests in flight that still arrive at the old one: they are refused there', ['SESSIONMOVED'], (t) => {
     t.begins();
-  }, { crowd: 6, manners: { move: 0.4, burst: 6 } }),
+  }, { crowd: 3, manners: { move: 0.25, burst: 5, thinkMs: 60 }, untilMs: 4000 }),
   ...stories(['ZK-1412', 'ETCD-15271', 'ETCD-17247', 'ZK-706'], 'clients with watches move and are cut off: each event once, none that they have seen, none missed', ['watch event missed', 'watch event'], (t) => {
     t.begins();
     t.crash('L', { atMs: t.ms(1500, 2500) }, t.ms(200, 900));
     t.isolate('any', { atMs: t.ms(2500, 3500) }, t.ms(700, 1500));
-  }, { crowd: 5, manners: { move: 0.3, burst: 6, thinkMs: 20 } }),
+  }, { crowd: 4, manners: { move: 0.3, burst: 4, thinkMs: 60 }, untilMs: 5000 }),
   ...stories(['ZK-1382'], 'sessions with watches expire and end: their watches do not stay behind', ['session expired', 'watch event'], (t) => {
     t.begins();
-  }, { crowd: 5, manners: { stall: 0.15, timeoutMs: 1000 } }),
+    for (const client of [2, 3]) {
+      t.op(client, 'abandon', { atMs: t.ms(1200, 2000) });
+      t.op(client, 'connect', { atMs: t.ms(4500, 5000) });
+    }
+  }, { crowd: 4, manners: { timeoutMs: 1000, move: 0.05 } }),
   ...stories(['ZK-1675'], 'a leader is cut off and does not know; a client asks it for sync and reads: it must not be shown the past', ['SYNC at a deposed leader'], (t) => {
     const begun = t.begins();
     const cut = t.isolate('L', { after: begun, plusMs: t.ms(5, 30) }, t.ms(1500, 2500));

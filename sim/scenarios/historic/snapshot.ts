@@ -61,6 +61,12 @@ export const snapshotStories: readonly Scenario[] = [
       t.crash('it', { atMs: 1000 + i * t.ms(700, 900), event: { who: t.prng.pick(['any', 'leader', 'follower']), name: t.prng.pick(['state batch', 'state batch', 'flushed']), nth: t.prng.between(1, 5) }, ...(t.prng.chance(0.5) ? {} : { plusMs: t.ms(0, 4) }) }, t.ms(20, 300), 'died in a flush');
     }
   }, { crowd: 4, serverKnobs: { flushIntervalMs: 10 }, manners: { misbehave: 0.05, move: 0.05 } }),
+  ...stories(['ZK-3056'], 'segments of the journal are let go of while bursts of writes outrun the state, and servers die there: what is left of the log continues the state', ['segment purged', 'died in a flush'], (t) => {
+    t.begins();
+    for (let i = 0; i < 4; i++) {
+      t.crash('it', { atMs: 1000 + i * t.ms(500, 600), event: { who: t.prng.pick(['any', 'leader', 'follower']), name: t.prng.pick(['state batch', 'flushed']), nth: t.prng.between(1, 4) }, plusMs: t.ms(0, 25) }, t.ms(20, 200), 'died in a flush');
+    }
+  }, { crowd: 3, untilMs: 3500, manners: { burst: 40, thinkMs: 400 }, knobs: { segmentBytes: 1 << 10, keepBytes: 0, writeMs: [5, 20] }, serverKnobs: { flushIntervalMs: 60 } }),
   ...stories(['ZK-2201', 'ZK-3531'], 'a follower stalls amid a SNAP that it is sent: the others go on meanwhile', ['writes go on beside a stalled SNAP'], (t) => {
     const { back } = farBehind(t);
     const stalled = t.fault({ after: back, event: { who: 'F', name: 'receive SNAP' }, plusMs: t.ms(0, 2) }, t.prng.chance(0.5) ? { kind: 'pause', on: 'F', forMs: 3000 } : { kind: 'clog', from: 'L', to: 'F', forMs: 3000 });
