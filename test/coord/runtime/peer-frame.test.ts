@@ -1,5 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
+import { crc32 } from 'node:zlib';
 import { makeZxid } from '../../../coord/base/zxid.ts';
 import { DreyError } from '../../../coord/base/errors.ts';
 import { decodePeerFrame, encodePeerFrame, sealFrame } from '../../../coord/runtime/peer-frame.ts';
@@ -28,4 +29,11 @@ test('what goes in comes out; with any bit flipped, or any end cut off, it is re
 
 test('a checksum does not make sense of nonsense', (t) => {
   for (const body of [[], [0x90], [0x91, 99], [0xdd, 0xff, 0xff, 0xff, 0xff]]) t.throws(() => decodePeerFrame(sealFrame(Buffer.from(body))), { instanceOf: DreyError });
+});
+
+test('the checksum is the CRC-32, of short frames and of long ones', (t) => {
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), (body) => {
+    const frame = Buffer.from(sealFrame(body));
+    t.is(frame.readUInt32LE(body.length), crc32(body));
+  }));
 });
