@@ -8,7 +8,7 @@ export const sessionMutants: readonly Mutant[] = [
   {
     name: 'reattached-loses-ephemerals', historic: 'ZK-1367', summary: 'a session that comes back through another server loses track of its ephemerals: they outlive it',
     edits: [{ file: PIPELINE, find: '    return session.timeoutMs;', replace: '    session.ephemerals.clear();\n    return session.timeoutMs;' }],
-    hunts: [{ scenario: 'swarm', servers: 3 }], expects: ['TxnDecision', 'Ephemerals'],
+    hunts: [{ scenario: 'swarm', servers: 3 }], expects: ['TxnDecision', 'SessionRules'],
   },
   {
     name: 'create-after-close', historic: 'ZK-1208', summary: 'a create behind an outstanding closeSession is prepared: an ephemeral of a dead session',
@@ -16,24 +16,24 @@ export const sessionMutants: readonly Mutant[] = [
       { file: PIPELINE, find: '    } else if (!prep.hasSession(sessionId)) {\n', replace: '    } else if (!this.#tree.sessions.has(sessionId) && !prep.hasSession(sessionId)) {\n' },
       { file: 'coord/tree/session-changes.ts', find: 'if (change !== undefined && change.exists !== null) return change.exists;', replace: 'if (change !== undefined && change.exists === true) return true;' },
     ],
-    hunts: [{ scenario: 'swarm', servers: 3 }, { scenario: 'flood', servers: 3 }], expects: ['TxnDecision', 'Ephemerals'],
+    hunts: [{ scenario: 'swarm', servers: 3 }, { scenario: 'flood', servers: 3 }], expects: ['TxnDecision', 'SessionRules'],
   },
   {
     name: 'close-misses-outstanding', historic: 'ZK-2355', summary: 'closeSession leaves the ephemerals whose creates are still outstanding',
     edits: [{ file: 'coord/tree/session-changes.ts', find: '    for (const path of this.#changes.get(sessionId)?.ephemerals ?? []) paths.add(path);\n', replace: '' }],
-    hunts: [{ scenario: 'swarm', servers: 3 }, { scenario: 'flood', servers: 3 }], expects: ['TxnDecision', 'Ephemerals'],
+    hunts: [{ scenario: 'swarm', servers: 3 }, { scenario: 'flood', servers: 3 }], expects: ['TxnDecision', 'SessionRules'],
   },
   {
     name: 'ephemeral-survives-close-on-followers', historic: 'ZK-5010, ZK-2355', summary: 'a closed session\'s ephemerals are removed by the leader only',
     edits: [
       { file: 'coord/tree/data-tree.ts', find: 'return this.#closeSession(header, txn);', replace: 'return this.#closeSession(header, wantResult ? txn : { ...txn, paths: [] });' },
     ],
-    hunts: [{ scenario: 'swarm', servers: 3 }], expects: ['Digest', 'Ephemerals'],
+    hunts: [{ scenario: 'swarm', servers: 3 }], expects: ['Digest', 'SessionRules'],
   },
   {
     name: 'touches-stay-here', historic: '', summary: 'followers do not tell the leader which sessions they hear: live sessions expire',
     edits: [{ file: SERVER, find: '    else if (ids.length > 0) this.#toLeader(touchFrame(ids));\n', replace: '    else if (ids.length > 1000) this.#toLeader(touchFrame(ids));\n' }],
-    hunts: [{ scenario: 'ZK-335', servers: 3 }, { scenario: 'leader-loss', servers: 5 }], expects: ['EarlyExpiry', 'Lease'],
+    hunts: [{ scenario: 'client', servers: 3 }, { scenario: 'rolling-restart', servers: 5 }], expects: ['EarlyExpiry', 'Lease'],
   },
   {
     name: 'expires-a-tick-early', historic: '', summary: 'the time at which a session is due is rounded down to a tick',
@@ -53,7 +53,7 @@ export const sessionMutants: readonly Mutant[] = [
   {
     name: 'session-never-expires', historic: 'ZK-1367', summary: 'a silent session is not ended: its ephemerals stay',
     edits: [{ file: PIPELINE, find: '      if (!this.#prep.hasSession(sessionId)) continue;\n      this.#counters.expired++;', replace: '      if (sessionId !== 0n) continue;\n      this.#counters.expired++;' }],
-    hunts: [{ scenario: 'ZK-1367', servers: 3 }], expects: ['Liveness', 'LateExpiry', 'SessionRules'],
+    hunts: [{ scenario: 'ZK-1367', servers: 3 }], expects: ['LateExpiry', 'SessionRules', 'Liveness'],
   },
   {
     name: 'moved-session-writes', historic: 'ZK-710, K3', summary: 'a request that arrives through the server that its session has left is carried out',
