@@ -96,6 +96,7 @@ export class ClusterDriver {
     ensemble.network.healAll();
     ensemble.arena.heal(ensemble.servers);
     this.arena.heal();
+    this.cluster.healClients();
   }
 
   /** Who is named, and did what the scheduler is told of now. */

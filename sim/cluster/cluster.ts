@@ -15,6 +15,7 @@ import { SocketNetwork } from './sim-sockets.ts';
 import { SimStorage } from './sim-storage.ts';
 import { SimTaskManager } from './sim-task-manager.ts';
 import { SimTransactions } from './sim-transactions.ts';
+import type { Trouble } from './sim-client.ts';
 import { prepare, SimBundles, Submitter } from './submitter.ts';
 
 export const STORAGE = 'storage';
@@ -30,6 +31,9 @@ export class Cluster {
   readonly turns = new Turns();
   readonly ensemble: Ensemble;
   readonly sockets: SocketNetwork;
+  /** Between job managers, task managers and servers. */
+  readonly #clients: ClientNetwork;
+  readonly #trouble: Trouble = { roughness: 0 };
   readonly storage: SimStorage;
   readonly kafka: SimKafka;
   readonly transactions: SimTransactions;
@@ -50,7 +54,9 @@ export class Cluster {
     this.transactions = new SimTransactions(world, this.kafka);
     const clients = new ClientNetwork(world);
     for (const server of this.ensemble.servers) server.onDeath = () => clients.serverDied(server);
-    const coord = { servers: this.ensemble.servers, network: clients, routes: this.sockets };
+    this.#clients = clients;
+    const coord = { servers: this.ensemble.servers, network: clients, routes: this.sockets, trouble: this.#trouble };
+    this.#trouble.roughness = cluster.coordRoughness ?? 0;
     const at: NodeWorld = {
       sockets: this.sockets, storage: this.storage, coord, jobManagerSessionMs: cluster.jobManagerSessionMs, taskManagerSessionMs: cluster.taskManagerSessionMs,
       loadBundle: this.#bundles.load,
@@ -76,6 +82,12 @@ export class Cluster {
   }
   get master(): SimJobManager | null {
     return this.jobManagers.find((each) => each.leading) ?? null;
+  }
+
+  /** Connections to the servers are well from now on. */
+  healClients(): void {
+    this.#trouble.roughness = 0;
+    this.#clients.heal();
   }
 
   start(): void {

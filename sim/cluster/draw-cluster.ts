@@ -75,6 +75,7 @@ const recipes = {
 
   'storage-error': (prng, cluster) => ({ action: { kind: 'storage-error', on: prng.chance(0.5) ? 'any' : node(prng, cluster), what: prng.pick(['put', 'put', 'get', 'list', 'delete']), times: prng.pick([1, 2, 5]) } }),
   'storage-error-at-point': (prng) => ({ when: at(prng, ['receive ackCheckpoint', 'receive triggerCheckpoint', 'id reserved', 'epoch raised', 'receive deploy']), action: { kind: 'storage-error', on: 'any', what: prng.pick(['put', 'put', 'get']), times: prng.pick([1, 2, 5]) } }),
+  'clock-jump': (prng, cluster) => ({ action: { kind: 'clock-jump', on: node(prng, cluster), byMs: prng.pick([-60_000, -500, 500, 60_000]) } }),
   'slow-storage': (prng) => ({ action: { kind: 'slow-storage', extraMs: prng.pick([10, 200, 2000]), forMs: forMs(prng) } }),
 } satisfies Record<string, Recipe>;
 
@@ -114,6 +115,7 @@ function drawClusterPlan(prng: Prng): ClusterPlan {
     jobManagerSessionMs: prng.pick([1000, 2000]),
     taskManagerSessionMs: prng.pick([1000, 2000, 4000]),
     feedMs: UNTIL_MS - 1000,
+    ...(prng.chance(0.25) ? { coordRoughness: prng.pick([0.05, 0.2]) } : {}),
     ...(stops ? { stopAtMs: ms(2000 + prng.float() * (UNTIL_MS - 2000)) } : {}),
   };
 }

@@ -17,6 +17,13 @@ export interface SimClientOptions {
   readonly routes: SocketNetwork;
   readonly protocol: Protocol;
   readonly sessionTimeoutMs: number;
+  readonly trouble: Trouble;
+}
+
+/** What comes to connections by itself, for as long as there are faults. */
+export interface Trouble {
+  /** How likely each kind is for a connection; 0: none. */
+  roughness: number;
 }
 
 export interface SimClient {
@@ -25,10 +32,10 @@ export interface SimClient {
   died(): void;
 }
 
-export function simClient(life: Life, { servers, network, routes, protocol, sessionTimeoutMs }: SimClientOptions): SimClient {
+export function simClient(life: Life, { servers, network, routes, protocol, sessionTimeoutMs, trouble }: SimClientOptions): SimClient {
   const { world, process } = life.machine;
   const address = `10.1.0.${life.name}`;
-  const inner = new SimClientTransport(network, servers, { client: life.name, process, address, protocol, roughness: 0 });
+  const inner = new SimClientTransport(network, servers, { client: life.name, process, address, protocol, get roughness() { return trouble.roughness; } });
   const transport = new RoutedTransport(life, inner, servers, routes);
   const entropy: Entropy = world.streams(`entropy/${life.name}`);
   const ports = { transport, codec: protocol === 'native' ? new NativeCodec() : new JuteCodec(), clock: life as Clock, timers: life as Timers, entropy };

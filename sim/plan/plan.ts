@@ -159,6 +159,8 @@ export interface ClusterPlan {
   readonly transactionTimeoutMs?: number;
   /** Somebody asks the job to stop then: it ends with a last checkpoint, and has put out what that covers. */
   readonly stopAtMs?: number;
+  /** How likely each connection to a server comes to grief by itself: it is refused, reset, clogged, half-open. 0 without it. */
+  readonly coordRoughness?: number;
   /** Output may be lost, as long as the job fails of it. */
   readonly mayLose?: true;
 }
