@@ -95,7 +95,7 @@ export class ClusterDriver {
     this.#scheduler.stop();
     ensemble.network.healAll();
     ensemble.arena.heal(ensemble.servers);
-    this.arena.heal();
+    this.arena.heal(this.#plan.cluster?.goneForGood ?? []);
     this.cluster.healClients();
   }
 

@@ -105,19 +105,29 @@ function drawClusterPlan(prng: Prng): ClusterPlan {
   const job = prng.pick(JOB_NAMES);
   // Windows that are open at the end are not put out: what they hold is for the job that goes on from there.
   const stops = job !== 'windows' && prng.chance(0.2);
+  const jobManagers = prng.between(2, 3);
+  const parallelism = prng.between(1, Math.min(4, taskManagers * slots));
   return {
-    jobManagers: prng.between(2, 3), taskManagers, slots,
+    jobManagers, taskManagers, slots,
     job,
     partitions: prng.between(1, 6),
     records: prng.pick([40, 150, 400, 1200]),
     checkpointIntervalMs: prng.pick([100, 300, 1000]),
-    parallelism: prng.between(1, Math.min(4, taskManagers * slots)),
+    parallelism,
     jobManagerSessionMs: prng.pick([1000, 2000]),
     taskManagerSessionMs: prng.pick([1000, 2000, 4000]),
     feedMs: UNTIL_MS - 1000,
+    goneForGood: drawGone(prng.fork('gone'), jobManagers, taskManagers, Math.ceil(parallelism / slots)),
     ...(prng.chance(0.25) ? { coordRoughness: prng.pick([0.05, 0.2]) } : {}),
     ...(stops ? { stopAtMs: ms(2000 + prng.float() * (UNTIL_MS - 2000)) } : {}),
   };
+}
+
+/** In a share of the seeds some do not come back; one job manager, and task managers with the slots that the job needs, do. */
+function drawGone(prng: Prng, jobManagers: number, taskManagers: number, needed: number): string[] {
+  if (!prng.chance(0.4)) return [];
+  const names = (kind: string, of: number): string[] => shuffled(Array.from({ length: of }, (_, i) => `${kind}-${i + 1}`), prng);
+  return [...names('jobmanager', jobManagers).slice(0, prng.below(jobManagers)), ...names('taskmanager', taskManagers).slice(0, prng.below(taskManagers - needed + 1))];
 }
 
 export function drawClusterFaults(prng: Prng, names: readonly ClusterRecipe[], cluster: ClusterPlan, servers: number, untilMs: number): FaultPlan[] {

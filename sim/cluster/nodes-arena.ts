@@ -248,8 +248,8 @@ export class NodesArena {
     if ((this.#cuts.get(`${from}>${to}`) ?? 0) <= 0) this.#cluster.sockets.heal(from, to);
   }
 
-  /** Everything works again, and everybody is there. */
-  heal(): void {
+  /** Everything works again, and everybody is there but those who are gone for good. */
+  heal(gone: readonly string[]): void {
     const { sockets, storage, kafka, nodes } = this.#cluster;
     this.#cuts.clear();
     this.#downBy.clear();
@@ -258,6 +258,10 @@ export class NodesArena {
     storage.heal();
     kafka.heal();
     for (const node of nodes) {
+      if (gone.includes(node.name)) {
+        node.kill(false);
+        continue;
+      }
       if (node.machine.process.paused) node.machine.process.resume();
       if (node.machine.process.rate !== 1) node.machine.process.setRate(1);
       node.start();

@@ -161,6 +161,8 @@ export interface ClusterPlan {
   readonly stopAtMs?: number;
   /** How likely each connection to a server comes to grief by itself: it is refused, reset, clogged, half-open. 0 without it. */
   readonly coordRoughness?: number;
+  /** Job managers and task managers whose machines lose power at the end of phase 1, for good: the others must do. */
+  readonly goneForGood?: readonly string[];
   /** Output may be lost, as long as the job fails of it. */
   readonly mayLose?: true;
 }
