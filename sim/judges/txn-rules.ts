@@ -40,10 +40,17 @@ export class TxnRules {
         return;
       case 'multi': {
         const writes = txn.txns.find((each) => each.type === 'create' || each.type === 'setData');
-        for (const each of txn.txns) if (each.type === 'create') this.#compareNumber(header, each.path);
+        for (const each of txn.txns) {
+          if (each.type === 'create') this.#compareNumber(header, each.path);
+          else if (each.type === 'delete') this.#numbers.delete(each.path);
+        }
         if (writes !== undefined && 'data' in writes) this.#compareOrder(header, writes.data);
         return;
       }
+      case 'delete':
+        // Whoever comes to this path next begins to count anew.
+        this.#numbers.delete(txn.path);
+        return;
       case 'failedMulti':
         this.#compareErrors(header, txn.errs);
         return;

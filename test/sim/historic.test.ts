@@ -17,7 +17,8 @@ test('each has a name of its own and a line for people', (t) => {
 });
 
 for (const { name, mustHit = [] } of historicScenarios) {
-  test(name, async (t) => {
+  // One after the other: a cluster looks at what promises of its process let fall.
+  test.serial(name, async (t) => {
     const missing = new Set<Mark>(mustHit);
     const run = async (seed: string): Promise<void> => {
       const { kind, violation, marks } = await runPlan(drawPlan(name, { seed, servers: 3 }));

@@ -192,6 +192,7 @@ test('SessionRules: a write of a session after its end; a refusal may come then,
 
 test('SequenceNumbers: a number that was given before', (t) => {
   t.is(rules([created('/q/s-0000000000')], [created('/q/s-0000000003')], [created('/p/s-0000000001')]), undefined);
+  t.is(rules([created('/q/s-0000000003')], [{ type: 'delete', path: '/q/s-0000000003' }], [{ type: 'delete', path: '/q' }], [created('/q/s-0000000000')]), undefined);
   t.is(rules([created('/q/s-0000000003')], [created('/q/t-0000000003')]), 'SequenceNumbers');
   t.is(rules([created('/q/s-0000000003')], [{ type: 'multi', txns: [created('/q/s-0000000002') as CreateTxn] }]), 'SequenceNumbers');
 });
