@@ -56,13 +56,13 @@ export const synchronizationMutants: readonly Mutant[] = [
     name: 'diff-with-a-hole', historic: 'ZK-4925', summary: 'what a server received in its own synchronization is missing in the DIFF that it sends later, as leader',
     edits: [
       ...NOBODY_LOOKS_FOR_HOLES,
-      { file: LEARNER, find: '      this.#context.appendGroup(group);\n', replace: '      this.#context.appendGroup(group);\n      if (!afterNewLeader) (group as { unlisted?: boolean }).unlisted = true;\n' },
+      { file: LEARNER, find: '      this.#context.appendGroup(group);\n', replace: '      this.#context.appendGroup(group);\n      if (this.#phase !== 'broadcast') (group as { unlisted?: boolean }).unlisted = true;\n' },
       {
         file: HANDLER, find: '      if (!this.#fitsWindow(group.bytes.length)) return;\n',
         replace: '      if ((group as { unlisted?: boolean }).unlisted === true) {\n        this.#cursor = group.lastZxid;\n        if (this.#nextIndex >= 0) this.#nextIndex++;\n        continue;\n      }\n      if (!this.#fitsWindow(group.bytes.length)) return;\n',
       },
     ],
-    hunts: [{ scenario: 'leader-loss', servers: 5 }, { scenario: 'rolling-restart', servers: 5 }], expects: ['ProcessConsistency', 'TotalOrder', 'LocalPrimaryOrder', 'QuorumDurability'],
+    hunts: [{ scenario: 'ZK-4925', servers: 5 }, { scenario: 'leader-loss', servers: 5 }], expects: ['ProcessConsistency', 'TotalOrder', 'LocalPrimaryOrder', 'QuorumDurability'],
   },
   {
     name: 'proposals-to-synced-only', historic: 'ZAB-SPEC-1', summary: 'what is proposed between NEWLEADER and its ACK is never sent to that learner',
@@ -127,7 +127,7 @@ export const synchronizationMutants: readonly Mutant[] = [
     hunts: [{ scenario: 'ZK-3642', servers: 3 }, { scenario: 'ZK-3642', servers: 5 }], expects: ['QuorumDurability', 'EpochsOnDisk'],
   },
   {
-    name: 'snap-newleader-early', historic: 'ZK-3104, ZK-962', summary: 'behind a SNAP NEWLEADER comes before what the learner had acked already is sent again',
+    name: 'snap-newleader-early', historic: 'ZK-3104-SUSPECT', summary: 'behind a SNAP NEWLEADER comes before what the learner had acked already is sent again',
     edits: [{ file: HANDLER, find: "(this.#plan.type === 'SNAP' ? this.#targetZxid : initialZxid)", replace: 'initialZxid' }],
     hunts: [{ scenario: 'ZK-3104-SUSPECT', servers: 3 }], expects: ['QuorumDurability', 'CommittedLogMonotonicity', 'TotalOrder', 'PrimaryIntegrity'],
   },

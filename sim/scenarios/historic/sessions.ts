@@ -49,6 +49,8 @@ export const sessionStories: readonly Scenario[] = [
   ...stories(['ETCD-20418'], 'a leader is stopped and goes on when others have elected: a SYNC that waited for it must not be answered from the past', ['SYNC at a deposed leader'], (t) => {
     const begun = t.begins();
     const paused = t.fault({ after: begun, plusMs: t.ms(5, 30) }, { kind: 'pause', on: 'L', forMs: t.ms(1200, 2000) });
+    // That its followers have left it has not come to it yet.
+    t.isolate('L', { after: paused }, 2400);
     t.op(1, 'sync-get', { after: paused, plusMs: t.ms(0, 100) }, { path: '/w', mark: 'SYNC at a deposed leader' });
     const next = t.cast('leader as N', { after: paused, event: { who: 'any', name: 'Established' } });
     t.op(2, 'connect', { after: next }, { to: 'N' });
