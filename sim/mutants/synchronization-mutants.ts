@@ -56,7 +56,7 @@ export const synchronizationMutants: readonly Mutant[] = [
     name: 'diff-with-a-hole', historic: 'ZK-4925', summary: 'what a server received in its own synchronization is missing in the DIFF that it sends later, as leader',
     edits: [
       ...NOBODY_LOOKS_FOR_HOLES,
-      { file: LEARNER, find: '      this.#context.appendGroup(group);\n', replace: '      this.#context.appendGroup(group);\n      if (this.#phase !== 'broadcast') (group as { unlisted?: boolean }).unlisted = true;\n' },
+      { file: LEARNER, find: '      this.#context.appendGroup(group);\n', replace: '      this.#context.appendGroup(group);\n      if (this.#phase !== \'broadcast\') (group as { unlisted?: boolean }).unlisted = true;\n' },
       {
         file: HANDLER, find: '      if (!this.#fitsWindow(group.bytes.length)) return;\n',
         replace: '      if ((group as { unlisted?: boolean }).unlisted === true) {\n        this.#cursor = group.lastZxid;\n        if (this.#nextIndex >= 0) this.#nextIndex++;\n        continue;\n      }\n      if (!this.#fitsWindow(group.bytes.length)) return;\n',
