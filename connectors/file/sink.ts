@@ -12,11 +12,11 @@
  *    checkpoint.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { DreyError } from '../../coord/base/errors.ts';
 import type { Json } from '../../orchestrator/api/source.ts';
 import type { Sink, SinkContext, SinkWriter } from '../../orchestrator/api/sink.ts';
+import { nodeFiles, type Files, type OpenFile } from './files.ts';
 import { encodeCsvHeader, encodeValues, extensions, type FileFormat } from './format.ts';
 
 export interface FileSinkOptions {
@@ -25,6 +25,8 @@ export interface FileSinkOptions {
   readonly format: FileFormat;
   /** For CSV: the header. Without it the keys of a part's first value. */
   readonly columns?: readonly string[];
+  /** Where the directory is; this machine's file system without it. */
+  readonly files?: Files;
 }
 
 /** What stands in a checkpoint. Names are relative to the sink's directory. */
@@ -35,7 +37,7 @@ interface PartCommittable {
 }
 
 interface OpenPart {
-  readonly handle: FileHandle;
+  readonly handle: OpenFile;
   readonly name: string;
   readonly columns: readonly string[];
   bytes: number;
@@ -44,30 +46,32 @@ interface OpenPart {
 const FLUSH_CHARS = 64 * 1024;
 
 export function fileSink<T>(options: FileSinkOptions): Sink<T> {
-  const { path } = options;
+  const { path, files = nodeFiles } = options;
   if (typeof path !== 'string' || path === '') throw new DreyError('CONNECTOR_BAD_OPTION', 'fileSink: path is the name of a directory; none was given');
   return {
     description: `file(${path})`,
     guarantee: 'exactly-once',
-    recover: (context) => discardLeftovers(path, context),
+    recover: (context) => discardLeftovers(files, path, context),
     createWriter: async (context) => {
-      await makeDirectory(path);
-      return new PartWriter<T>(options, context);
+      await makeDirectory(files, path);
+      return new PartWriter<T>(options, files, context);
     },
-    commit: (committables) => commitParts(path, committables as unknown as PartCommittable[]),
+    commit: (committables) => commitParts(files, path, committables as unknown as PartCommittable[]),
   };
 }
 
 class PartWriter<T> implements SinkWriter<T> {
   readonly #options: FileSinkOptions;
+  readonly #files: Files;
   readonly #prefix: string;
   readonly #context: SinkContext;
   #part: OpenPart | null = null;
   #buffer = '';
   #serial = 0;
 
-  constructor(options: FileSinkOptions, context: SinkContext) {
+  constructor(options: FileSinkOptions, files: Files, context: SinkContext) {
     this.#options = options;
+    this.#files = files;
     this.#context = context;
     this.#prefix = ownerHash(context);
   }
@@ -89,8 +93,8 @@ class PartWriter<T> implements SinkWriter<T> {
       await part.handle.sync();
       await part.handle.close();
       this.#part = null;
-      await rename(join(this.#options.path, part.name), join(this.#options.path, pending));
-      await syncDirectory(this.#options.path);
+      await this.#files.rename(join(this.#options.path, part.name), join(this.#options.path, pending));
+      await syncDirectory(this.#files, this.#options.path);
     });
     return [{ pending, part: `${name}.${extensions[this.#options.format]}`, bytes: part.bytes } satisfies PartCommittable];
   }
@@ -101,14 +105,14 @@ class PartWriter<T> implements SinkWriter<T> {
     this.#part = null;
     this.#buffer = '';
     await part.handle.close();
-    await rm(join(this.#options.path, part.name), { force: true });
+    await this.#files.rm(join(this.#options.path, part.name));
   }
 
   async #openPart(first: unknown): Promise<OpenPart> {
     const name = `.part-${this.#context.subtask}-${this.#serial++}-${this.#context.attempt}-${this.#prefix}.inprogress`;
     const csv = this.#options.format === 'csv';
     const columns = csv ? (this.#options.columns ?? (typeof first === 'object' && first !== null ? Object.keys(first) : [])) : [];
-    const handle = await open(join(this.#options.path, name), 'w');
+    const handle = await this.#files.open(join(this.#options.path, name), 'w');
     if (csv) this.#buffer = encodeCsvHeader(columns);
     return { handle, name, bytes: 0, columns };
   }
@@ -128,46 +132,47 @@ class PartWriter<T> implements SinkWriter<T> {
     if (part === null || this.#buffer === '') return;
     const bytes = Buffer.from(this.#buffer, 'utf8');
     this.#buffer = '';
-    await part.handle.writeFile(bytes);
+    await part.handle.write(bytes);
     part.bytes += bytes.length;
   }
 }
 
 /** Throws DreyError FILE_PART_LOST when a part that a checkpoint names is neither pending nor committed. */
-async function commitParts(path: string, committables: readonly PartCommittable[]): Promise<void> {
+async function commitParts(files: Files, path: string, committables: readonly PartCommittable[]): Promise<void> {
   if (committables.length === 0) return;
   for (const { pending, part, bytes } of committables) {
-    const pendingBytes = await sizeOf(join(path, pending));
-    const partBytes = await sizeOf(join(path, part));
+    const pendingBytes = await files.size(join(path, pending));
+    const partBytes = await files.size(join(path, part));
     if (partBytes !== null) {
-      if (pendingBytes !== null) throw new DreyError('FILE_PART_CONFLICT', `${join(path, part)} is there, and so is ${pending}, which should become it`);
+      // Looked at again: another attempt that holds the same committable may have been first, between the two looks.
+      if (pendingBytes !== null && (await files.size(join(path, pending))) !== null) throw new DreyError('FILE_PART_CONFLICT', `${join(path, part)} is there, and so is ${pending}, which should become it`);
       continue;
     }
     if (pendingBytes === null) throw new DreyError('FILE_PART_LOST', `neither ${pending} nor ${part}, named by a checkpoint, is in ${path}`);
     if (pendingBytes !== bytes) throw new DreyError('FILE_PART_LOST', `${join(path, pending)} has ${pendingBytes} bytes where its checkpoint says ${bytes}`);
-    await rename(join(path, pending), join(path, part)).catch(async (error: NodeJS.ErrnoException) => {
+    await files.rename(join(path, pending), join(path, part)).catch(async (error: NodeJS.ErrnoException) => {
       // Another attempt that holds the same committable may have been first.
-      if (error.code !== 'ENOENT' || (await sizeOf(join(path, part))) === null) throw error;
+      if (error.code !== 'ENOENT' || (await files.size(join(path, part))) === null) throw error;
     });
   }
-  await syncDirectory(path);
+  await syncDirectory(files, path);
 }
 
-async function discardLeftovers(path: string, context: SinkContext): Promise<void> {
-  await makeDirectory(path);
+async function discardLeftovers(files: Files, path: string, context: SinkContext): Promise<void> {
+  await makeDirectory(files, path);
   const owner = ownerHash(context);
   let discarded = 0;
-  for (const name of await readdir(path)) {
+  for (const name of await files.readdir(path)) {
     const match = /^\.part-(\d+)-(\d+)-(\d+)-([0-9a-f]+)\.(inprogress|pending)$/.exec(name);
     if (match === null || match[4] !== owner) continue;
     const [subtask, checkpointId, attempt] = [Number(match[1]), Number(match[2]), Number(match[3])];
     const ours = subtask === context.subtask ? attempt < context.attempt : context.subtask === 0 && subtask >= context.parallelism;
     if (!ours || (match[5] === 'pending' && checkpointId <= context.restoredCheckpointId)) continue;
-    await rm(join(path, name), { force: true });
+    await files.rm(join(path, name));
     discarded++;
   }
   if (discarded > 0) {
-    await syncDirectory(path);
+    await syncDirectory(files, path);
     context.log(`file(${path}): discarded ${discarded} part files of older attempts that no checkpoint names`);
   }
 }
@@ -177,27 +182,18 @@ function ownerHash(context: SinkContext): string {
   return createHash('sha256').update(JSON.stringify([context.jobId, context.sinkId])).digest('hex').slice(0, 12);
 }
 
-async function sizeOf(path: string): Promise<number | null> {
+async function makeDirectory(files: Files, path: string): Promise<void> {
   try {
-    return (await stat(path)).size;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw error;
-  }
-}
-
-async function makeDirectory(path: string): Promise<void> {
-  try {
-    const made = await mkdir(path, { recursive: true });
-    if (made !== undefined) await syncDirectory(dirname(made));
+    const made = await files.mkdir(path);
+    if (made !== undefined) await syncDirectory(files, dirname(made));
   } catch (error) {
     throw new DreyError('FILE_NO_DIRECTORY', `the directory ${path} of a file sink cannot be made: ${(error as Error).message}`, { retryable: true, cause: error });
   }
 }
 
 /** A rename is durable only when its directory is. */
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r');
+async function syncDirectory(files: Files, path: string): Promise<void> {
+  const directory = await files.open(path, 'r');
   try {
     await directory.sync();
   } finally {

@@ -39,6 +39,8 @@ export class ClusterJudge {
   readonly checkpoints: CheckpointsJudge;
   readonly status: JobStatusJudge;
   readonly output: ExactlyOnceJudge;
+  /** Committed part files as they were first seen. */
+  readonly #parts = new Map<string, string>();
   readonly #outputs: number[] = [];
   readonly #stable: number[] = [];
   record: JobRecord | null = null;
@@ -156,6 +158,12 @@ export class ClusterJudge {
   /** What has been committed since the last time. */
   readOutput(): void {
     if (this.#options.guarantee === null) return;
+    for (const [path, text] of this.#options.cluster.files.visible()) {
+      const known = this.#parts.get(path);
+      if (known === undefined) this.output.committed(text.split('\n').filter((line) => line !== ''));
+      else if (known !== text) this.#options.fail('PartChanged', `${path} is committed, and changed afterwards`);
+      this.#parts.set(path, text);
+    }
     for (const [i, { log }] of this.#options.cluster.kafka.topic(OUTPUT).entries()) {
       if (log.lastStableOffset === this.#stable[i]) continue;
       this.#stable[i] = log.lastStableOffset;

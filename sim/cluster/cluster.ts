@@ -9,6 +9,7 @@ import type { World } from '../world/world.ts';
 import { makeEnsemble, type Ensemble } from './ensemble.ts';
 import { Machine, Turns } from './machine.ts';
 import { SimJobManager } from './sim-job-manager.ts';
+import { SimFiles } from './sim-files.ts';
 import { KAFKA, SimKafka } from './sim-kafka.ts';
 import type { NodeWorld, SimNode } from './sim-node.ts';
 import { SocketNetwork } from './sim-sockets.ts';
@@ -37,6 +38,7 @@ export class Cluster {
   readonly storage: SimStorage;
   readonly kafka: SimKafka;
   readonly transactions: SimTransactions;
+  readonly files: SimFiles;
   readonly jobManagers: readonly SimJobManager[];
   readonly taskManagers: readonly SimTaskManager[];
   readonly submitter: Submitter;
@@ -52,13 +54,14 @@ export class Cluster {
     this.storage = new SimStorage(world);
     this.kafka = new SimKafka(world, this.turns);
     this.transactions = new SimTransactions(world, this.kafka);
+    this.files = new SimFiles(world, this.turns);
     const clients = new ClientNetwork(world);
     for (const server of this.ensemble.servers) server.onDeath = () => clients.serverDied(server);
     this.#clients = clients;
     const coord = { servers: this.ensemble.servers, network: clients, routes: this.sockets, trouble: this.#trouble };
     this.#trouble.roughness = cluster.coordRoughness ?? 0;
     const at: NodeWorld = {
-      sockets: this.sockets, storage: this.storage, coord, jobManagerSessionMs: cluster.jobManagerSessionMs, taskManagerSessionMs: cluster.taskManagerSessionMs,
+      sockets: this.sockets, storage: this.storage, files: this.files, coord, jobManagerSessionMs: cluster.jobManagerSessionMs, taskManagerSessionMs: cluster.taskManagerSessionMs,
       loadBundle: this.#bundles.load,
       log: (node, line) => {
         world.trace(node.name, 'log', { line });

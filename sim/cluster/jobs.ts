@@ -7,6 +7,8 @@ import { boundedOutOfOrderness, tumbling } from '../../orchestrator/api/function
 import { job, type JobDefinition, type JobOptions } from '../../orchestrator/api/job.ts';
 import type { Json } from '../../orchestrator/api/source.ts';
 import type { Sink } from '../../orchestrator/api/sink.ts';
+import type { Files } from '../../connectors/file/files.ts';
+import { fileSink } from '../../connectors/file/sink.ts';
 import { kafkaSink } from '../../connectors/kafka/sink.ts';
 import { kafkaSource } from '../../connectors/kafka/source.ts';
 import { groupBy } from './group-by.ts';
@@ -23,6 +25,7 @@ export interface InputRecord {
 
 export const INPUT = 'input';
 export const OUTPUT = 'output';
+export const OUTPUT_DIR = '/out';
 export const WINDOW_MS = 1000;
 /** No record of a partition is older than the newest before it by more. */
 export const DISORDER_MS = 300;
@@ -31,6 +34,8 @@ const BROKERS = ['kafka:9092'];
 export interface JobWorld {
   readonly kafka: SimKafka;
   readonly sink: Sink<Json>;
+  /** Where the file sink writes. */
+  readonly files: Files;
   /** Records on which the job's code throws. */
   readonly poisoned: ReadonlySet<string>;
 }
@@ -114,7 +119,15 @@ export const simJobs: Readonly<Record<JobName, SimJob>> = {
       return [...records.map(({ id }) => JSON.stringify(id)), ...[...counts].flatMap(([key, ofKey]) => ofKey.map((_, i) => JSON.stringify(`${key}#${i + 1}`)))];
     },
   },
-  /** The product's own sink. */
+  /** The product's exactly-once sink: part files. */
+  files: {
+    guarantee: 'exactly-once',
+    define: (at, options) => job('files', (env) => {
+      env.source(source(at)).map(wholesome(at)).filter(isWork).rebalance().map((record): Json => record.id).sink(fileSink<Json>({ path: OUTPUT_DIR, format: 'ndjson', files: at.files }));
+    }, options),
+    expected: (records) => records.map(({ id }) => JSON.stringify(id)),
+  },
+  /** The product's own sink to Kafka. */
   'at-least-once': {
     guarantee: 'at-least-once',
     define: (at, options) => job('at-least-once', (env) => {

@@ -133,12 +133,15 @@ export class NodesArena {
         return [from.name, to.name];
       }
       case 'storage-error':
+        if (action.what === 'put') this.#cluster.files.fail(action.times);
         this.#cluster.storage.fail(this.node(action.on, strike)?.name ?? 'any', action.what, action.times);
         return [STORAGE];
       case 'slow-storage':
         this.#cluster.storage.extraMs = action.extraMs;
+        this.#cluster.files.extraMs = action.extraMs / 10;
         this.#lasts(action.forMs, () => {
           this.#cluster.storage.extraMs = 0;
+          this.#cluster.files.extraMs = 0;
         });
         return [STORAGE];
       case 'kafka-outage':
@@ -256,6 +259,7 @@ export class NodesArena {
     this.poisoned.clear();
     sockets.healAll();
     storage.heal();
+    this.#cluster.files.heal();
     kafka.heal();
     for (const node of nodes) {
       if (gone.includes(node.name)) {

@@ -47,7 +47,7 @@ class ClusterRun {
     cluster.kafka.createTopic(OUTPUT, OUTPUT_PARTITIONS);
     this.#feed = new Feed(world, cluster.kafka, clusterPlan);
     const sink = transactionalSink({ world, turns: cluster.turns, kafka: cluster.kafka, transactions: cluster.transactions }, { topic: OUTPUT, transactionTimeoutMs: clusterPlan.transactionTimeoutMs ?? TRANSACTION_TIMEOUT_MS });
-    const definition = job.define({ kafka: cluster.kafka, sink, poisoned: arena.poisoned }, {
+    const definition = job.define({ kafka: cluster.kafka, sink, files: cluster.files.files, poisoned: arena.poisoned }, {
       parallelism: clusterPlan.parallelism, maxParallelism: 16,
       checkpoint: { intervalMs: clusterPlan.checkpointIntervalMs, timeoutMs: 4000 },
       restart: { type: 'exponential-delay', initialMs: 100, maxMs: 2000, multiplier: 2, resetAfterMs: 10_000 },

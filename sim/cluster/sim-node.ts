@@ -3,12 +3,14 @@ import type { RuntimePorts } from '../../orchestrator/runtime/ports.ts';
 import type { LoadBundle } from '../../orchestrator/task/build-program.ts';
 import type { Machine } from './machine.ts';
 import { simClient, type SimClient, type SimClientOptions } from './sim-client.ts';
+import type { SimFiles } from './sim-files.ts';
 import type { SocketNetwork } from './sim-sockets.ts';
 import type { SimStorage } from './sim-storage.ts';
 
 export interface NodeWorld {
   readonly sockets: SocketNetwork;
   readonly storage: SimStorage;
+  readonly files: SimFiles;
   readonly coord: Omit<SimClientOptions, 'sessionTimeoutMs' | 'protocol'>;
   readonly jobManagerSessionMs: number;
   readonly taskManagerSessionMs: number;
@@ -84,7 +86,10 @@ export abstract class SimNode {
     world.recorder?.begin(world.nowMs, this.name, 'role', 'down');
     this.machine.kill();
     if (told) this.at.sockets.died(life);
-    else this.at.sockets.vanished(life);
+    else {
+      this.at.sockets.vanished(life);
+      this.at.files.lostPower(life);
+    }
     if (told) this.#client?.died();
   }
 

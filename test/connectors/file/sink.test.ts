@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DreyError } from '../../../coord/base/errors.ts';
+import { nodeFiles, type Files } from '../../../connectors/file/files.ts';
 import { fileSink } from '../../../connectors/file/sink.ts';
 import { fileSource } from '../../../connectors/file/source.ts';
 import type { Json } from '../../../orchestrator/api/source.ts';
@@ -65,6 +66,24 @@ for (const crashAfter of ['open', 'write', 'prepare', 'checkpoint', 'commit'] as
     t.deepEqual(readdirSync(path).filter((name) => name.startsWith('.')), []);
   });
 }
+
+test('another attempt commits the same parts between any two steps of a commit: nobody fails, and every line is there once', async (t) => {
+  for (let step = 0; step < 8; step++) {
+    const path = fresh();
+    const writer = await fileSink<string>({ path, format: 'text' }).createWriter(sinkContext());
+    await writer.write(['one', 'two']);
+    const committables = await writer.prepareCommit(1);
+    await writer.close();
+    let left = step;
+    const interrupted = <A extends unknown[], R>(call: (...args: A) => Promise<R>) => async (...args: A): Promise<R> => {
+      if (left-- === 0) await commit(path, committables);
+      return call(...args);
+    };
+    const files: Files = { ...nodeFiles, size: interrupted(nodeFiles.size), rename: interrupted(nodeFiles.rename), open: interrupted(nodeFiles.open) };
+    await t.notThrowsAsync(async () => fileSink({ path, format: 'text', files }).commit?.(committables, sinkContext()), `before step ${step}`);
+    t.deepEqual(lines(path), ['one', 'two']);
+  }
+});
 
 test('recover leaves alone what others write and what a checkpoint may name', async (t) => {
   const path = fresh();
