@@ -20,7 +20,7 @@ export const electionMutants: readonly Mutant[] = [
   {
     name: 'leader-behind-a-follower', historic: 'ZK-335', summary: 'a leader goes on though a follower of its quorum is ahead of it',
     edits: [{ file: LEADER, find: '    if (ahead && !learner.suspect) this.stepDown(', replace: '    if (ahead && learner.suspect) this.stepDown(' }],
-    hunts: [{ scenario: 'leader-loss', servers: 3 }, { scenario: 'split-brain', servers: 3 }], expects: ['TotalOrder', 'PrimaryIntegrity', 'AckedWrites', 'Digest'],
+    hunts: [{ scenario: 'leader-loss', servers: 3 }, { scenario: 'split-brain', servers: 3 }], expects: ['TotalOrder', 'PrimaryIntegrity', 'CommittedLogMonotonicity', 'ProcessConsistency', 'QuorumDurability'],
   },
   {
     name: 'lowest-vote-wins', historic: '', summary: 'the vote with the lowest zxid is preferred, and discovery does not look',
@@ -28,7 +28,7 @@ export const electionMutants: readonly Mutant[] = [
       { file: ELECTION, find: '  if (a.zxid !== b.zxid) return a.zxid > b.zxid;\n', replace: '  if (a.zxid !== b.zxid) return a.zxid < b.zxid;\n' },
       { file: LEADER, find: '    if (ahead && !learner.suspect) this.stepDown(', replace: '    if (ahead && learner.suspect) this.stepDown(' },
     ],
-    hunts: [{ scenario: 'leader-loss', servers: 3 }], expects: ['TotalOrder', 'PrimaryIntegrity', 'AckedWrites', 'Digest'],
+    hunts: [{ scenario: 'leader-loss', servers: 3 }], expects: ['TotalOrder', 'PrimaryIntegrity', 'CommittedLogMonotonicity', 'ProcessConsistency', 'QuorumDurability'],
   },
   {
     name: 'rounds-mixed', historic: 'ZK-1818', summary: 'a server counts votes of a newer election round and stays in its own, in which nobody hears it',

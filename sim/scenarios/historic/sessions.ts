@@ -14,7 +14,9 @@ export const sessionStories: readonly Scenario[] = [
   ...stories(['ZK-1367'], 'the whole ensemble restarts, and a client with ephemerals does not come back: they end with its session, everywhere', ['session expired', 'ephemeral ended'], (t) => {
     const begun = t.begins();
     const made = t.op(1, 'create-ephemeral', { after: begun }, { path: '/e', times: 5 });
-    const gone = t.op(1, 'abandon', { after: made });
+    // It has been at another server meanwhile.
+    const moved = t.op(1, 'connect', { after: made }, { to: 'follower' });
+    const gone = t.op(1, 'abandon', { after: moved });
     t.fault({ after: gone, plusMs: t.ms(0, 300) }, { kind: 'power-failure', on: Array.from({ length: t.servers }, (_, i) => `server-${i + 1}`), downMs: t.ms(20, 300), staggerMs: t.ms(0, 80) });
   }, { untilMs: 8000 }),
   ...stories(['ZK-1208', 'ZK-2985'], 'clients send creates right behind their closeSession, lose replies and come back: no ephemeral of a session that has ended', ['request after close'], (t) => {
