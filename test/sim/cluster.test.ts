@@ -24,7 +24,7 @@ test.serial('twice the same seed, twice the same trace; another job or a fault l
 });
 
 test.serial('each job of the simulation puts out what its model says when nothing goes wrong', async (t) => {
-  for (const job of ['pass', 'windows', 'counts', 'at-least-once']) {
+  for (const job of ['pass', 'windows', 'counts', 'files', 'at-least-once']) {
     const calm = plan('worker-loss', 2);
     const result = await runPlan({ ...calm, faults: [], untilMs: 4000, ...(calm.cluster === undefined ? {} : { cluster: { ...calm.cluster, job } }) });
     t.is(result.violation?.message ?? 'none', 'none', job);
