@@ -19,7 +19,7 @@ export const clusterMutants: readonly Mutant[] = [
   {
     name: 'stale-commands-obeyed', historic: '', summary: 'a task manager does what a master asks that has been succeeded',
     edits: [{ file: TASK_MANAGER, find: 'if (message.epoch < this.#epoch) {', replace: 'if (message.epoch < 0) {' }],
-    hunts: masters, expects: ['StaleCommand', 'TwoOwners', 'RestoreNewest', 'Liveness', 'Flapping', 'Orphan'],
+    hunts: [{ scenario: 'deposed-master', servers: 3 }], expects: ['StaleCommand', 'TwoOwners', 'RestoreNewest', 'Liveness', 'Flapping', 'Orphan'],
   },
   {
     name: 'tasks-outlive-their-lease', historic: 'CURATOR-444', summary: 'a task manager whose session is over lets its tasks run on',
