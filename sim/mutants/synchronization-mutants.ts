@@ -86,7 +86,7 @@ export const synchronizationMutants: readonly Mutant[] = [
       { file: LEARNER, find: '    if (zxid < history.truncateFloor) return `TRUNC to ${showForeign(zxid)} below what was applied`;\n', replace: '' },
       { file: HISTORY, find: '    assert(zxid >= this.truncateFloor, `TRUNC to ${formatZxid(zxid)} below delivered ${formatZxid(this.#deliveredZxid)}`);\n', replace: '    this.#deliveredZxid = Math.min(this.#deliveredZxid, zxid);\n' },
     ],
-    hunts: [{ scenario: 'leader-loss', servers: 3 }, { scenario: 'power-failure', servers: 3 }], expects: ['TotalOrder', 'Integrity', 'Digest'],
+    hunts: [{ scenario: 'leader-loss', servers: 3 }, { scenario: 'power-failure', servers: 3 }], expects: ['TotalOrder', 'QuorumDurability', 'Integrity', 'Digest'],
   },
   {
     name: 'memory-outlives-trunc', historic: 'ZK-2845', summary: 'TRUNC cuts the journal; in memory the server keeps what was cut, and delivers it',
