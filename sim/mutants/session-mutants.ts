@@ -8,7 +8,7 @@ export const sessionMutants: readonly Mutant[] = [
   {
     name: 'reattached-loses-ephemerals', historic: 'ZK-1367', summary: 'a session that comes back through another server loses track of its ephemerals: they outlive it',
     edits: [{ file: PIPELINE, find: '    return session.timeoutMs;', replace: '    session.ephemerals.clear();\n    return session.timeoutMs;' }],
-    hunts: [{ scenario: 'swarm', servers: 3 }], expects: ['TxnDecision', 'SessionRules'],
+    hunts: [{ scenario: 'swarm', servers: 3 }], expects: ['TxnDecision', 'ReadResult', 'SessionRules'],
   },
   {
     name: 'create-after-close', historic: 'ZK-1208', summary: 'a create behind an outstanding closeSession is prepared: an ephemeral of a dead session',
