@@ -19,6 +19,7 @@ const RESTARTS_MAX = 6;
 /** Longer than any outage of a run: a transaction that times out between its two phases is lost, whoever holds it (Kafka's own limit). */
 const TRANSACTION_TIMEOUT_MS = 40_000;
 const OUTPUT_PARTITIONS = 2;
+const ASK_AGAIN_MS = 100;
 
 export async function runClusterPlan(plan: Plan, options: RunOptions = {}): Promise<RunResult> {
   if (plan.cluster === undefined) throw new RangeError('the plan has no cluster');
@@ -60,7 +61,7 @@ class ClusterRun {
     driver.start();
     this.#feed.start();
     const { stopAtMs } = this.#plan.cluster ?? {};
-    if (stopAtMs !== undefined) driver.world.schedule(stopAtMs, () => driver.cluster.stopJob(driver.jobId));
+    if (stopAtMs !== undefined) driver.world.schedule(stopAtMs, () => this.#askToStop());
     await driver.world.runAsync(this.#plan.untilMs, () => driver.broken);
     if (driver.broken) return driver.outcome();
     driver.heal();
@@ -68,6 +69,13 @@ class ClusterRun {
     if (stopAtMs === undefined) await this.#converge();
     else await this.#ends(LIVENESS_BOUND_MS);
     return driver.outcome();
+  }
+
+  /** Once the job is there. */
+  #askToStop(): void {
+    const { cluster, world, jobId } = this.driver;
+    if (cluster.submitted) cluster.stopJob(jobId);
+    else world.schedule(ASK_AGAIN_MS, () => this.#askToStop());
   }
 
   async #converge(): Promise<void> {
@@ -112,7 +120,7 @@ class ClusterRun {
       const [partition, offset] = id.split('/');
       return Number(offset) < judge.checkpoints.positionOf(`${INPUT}-${partition}`);
     });
-    judge.output.settled(this.#job.expected(read));
+    judge.output.settled(this.#job.expected(read), this.#job.guarantee === 'at-least-once' ? this.#job.expected(this.#feed.records) : []);
     judge.settled();
   }
 

@@ -5,6 +5,7 @@
 import { DreyError } from '../../coord/base/errors.ts';
 import { KafkaReader, type KafkaSplit } from '../../connectors/kafka/reader.ts';
 import type { JobDefinition, JobParams } from '../../orchestrator/api/job.ts';
+import type { DeliveryGuarantee } from '../../orchestrator/api/sink.ts';
 import type { Json, Source } from '../../orchestrator/api/source.ts';
 import { StreamEnvironment, type StreamNode } from '../../orchestrator/api/stream.ts';
 import type { Cluster } from '../cluster/cluster.ts';
@@ -24,19 +25,19 @@ export interface SimulatedEnds {
   readonly definition: JobDefinition;
   /** By topic: what its partitions will hold. */
   readonly inputs: ReadonlyMap<string, readonly (readonly unknown[])[]>;
-  /** By topic: the sink's name. */
-  readonly outputs: ReadonlyMap<string, string>;
+  /** By topic: the sink's name, and what it guarantees. */
+  readonly outputs: ReadonlyMap<string, { readonly name: string; readonly guarantee: DeliveryGuarantee }>;
 }
 
 /** Throws DreyError SIM_INPUT where records are missing, and what the job's define() throws. */
 export function simulatedEnds(job: JobDefinition, params: Readonly<Record<string, Json>>, input: SimulatedInput, cluster: Cluster, partitions: number): SimulatedEnds {
   const inputs = new Map<string, readonly (readonly unknown[])[]>();
-  const outputs = new Map<string, string>();
+  const outputs = new Map<string, { name: string; guarantee: DeliveryGuarantee }>();
   const env = new StreamEnvironment();
   job.define(env, params as JobParams);
   const sources = env.nodes.filter(({ kind }) => kind === 'source');
   for (const node of sources) inputs.set(inputTopic(node), dealt(recordsOf(node, sources.length, input), partitions));
-  for (const node of env.nodes) if (node.kind === 'sink') outputs.set(outputTopic(node), nameOf(node));
+  for (const node of env.nodes) if (node.definition.kind === 'sink') outputs.set(outputTopic(node), { name: nameOf(node), guarantee: node.definition.sink.guarantee });
   const at = { world: cluster.world, turns: cluster.turns, kafka: cluster.kafka, transactions: cluster.transactions };
   const exchangeEnds = (node: StreamNode): void => {
     const { definition } = node;

@@ -68,6 +68,7 @@ test('a job that is wrong under faults fails with the cause, the seed and how to
     { instanceOf: SimulationFailed },
   );
   t.is(error?.invariant, 'Expectation');
+  await t.notThrowsAsync(simulate(counting, { seed: 1, faults: ['worker-loss'], input: clicks }), 'without a check an at-least-once sink may repeat itself');
   t.regex(error?.message ?? '', /Expectation: 300 clicks, \d+ records/);
   t.regex(error?.message ?? '', /seed 1, faults that struck: .*pause/);
   t.regex(error?.message ?? '', /replay: simulate\(job, \{ …, seed: 1, trace: console\.log \}\)/);
