@@ -111,9 +111,11 @@ class ClusterRun {
   async #ends(boundMs: number): Promise<void> {
     const { driver } = this;
     const { world, judge } = driver;
-    await world.runAsync(world.nowMs + boundMs, () => driver.broken || judge.status.status === 'FINISHED');
+    // What never ran has nothing to checkpoint, and is cancelled.
+    const ended = (): boolean => judge.status.status === 'FINISHED' || (judge.status.status === 'CANCELED' && judge.record?.attempt === 0);
+    await world.runAsync(world.nowMs + boundMs, () => driver.broken || ended());
     if (driver.broken) return;
-    if (judge.status.status !== 'FINISHED') return driver.fail('Liveness', `${boundMs} ms after it was asked to stop, or everything healed, the job is ${judge.status.status}: ${driver.why}`);
+    if (!ended()) return driver.fail('Liveness', `${boundMs} ms after it was asked to stop, or everything healed, the job is ${judge.status.status}: ${driver.why}`);
     await world.runAsync(world.nowMs + 500);
     judge.readOutput();
     const read = this.#feed.records.filter(({ id }) => {
