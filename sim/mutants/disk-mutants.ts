@@ -21,11 +21,8 @@ export const diskMutants: readonly Mutant[] = [
   {
     name: 'applied-in-another-batch', historic: 'ZK-3144', summary: 'how far the state goes is written in another batch than its entries',
     edits: [
-      {
-        file: STATE,
-        find: '    ops.push({ type: \'put\', key: appliedKey(generation), value: encodeApplied(generation, appliedZxid, durable, number, (flushes[0] as Flush).number) });\n    this.#flushing = true;',
-        replace: '    this.#kv.batch([{ type: \'put\', key: flushKey(generation, number), value: encodeFlush(bytes) }, { type: \'put\', key: appliedKey(generation), value: encodeApplied(generation, appliedZxid, durable, number, (flushes[0] as Flush).number) }], { sync: true }, () => {});\n    this.#flushing = true;',
-      },
+      // The note of the flush, and `applied`.
+      { file: STATE, find: '    this.#flushing = true;\n    this.#before = this.#share();', replace: '    this.#kv.batch(ops.slice(-2), { sync: true }, () => {});\n    this.#flushing = true;\n    this.#before = this.#share();' },
     ],
     hunts: [{ scenario: 'power-failure', servers: 3 }, { scenario: 'leader-loss', servers: 5 }], expects: ['Digest'],
   },

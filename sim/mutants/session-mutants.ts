@@ -36,8 +36,11 @@ export const sessionMutants: readonly Mutant[] = [
     hunts: [{ scenario: 'client', servers: 3 }, { scenario: 'rolling-restart', servers: 5 }], expects: ['EarlyExpiry', 'Lease'],
   },
   {
-    name: 'expires-a-tick-early', historic: '', summary: 'the time at which a session is due is rounded down to a tick',
-    edits: [{ file: 'coord/tree/session-tracker.ts', find: 'return Math.ceil(dueMs / this.#tickMs) * this.#tickMs;', replace: 'return Math.floor(dueMs / this.#tickMs) * this.#tickMs;' }],
+    name: 'expires-a-tick-early', historic: '', summary: 'the time at which a session is due is rounded down to a tick, and nothing is added for the way of what is heard',
+    edits: [
+      { file: 'coord/tree/session-tracker.ts', find: 'return Math.ceil(dueMs / this.#tickMs) * this.#tickMs;', replace: 'return Math.floor(dueMs / this.#tickMs) * this.#tickMs;' },
+      { file: PIPELINE, find: 'timeoutMs + this.#hearsayMs, nowMs);', replace: 'timeoutMs, nowMs);' },
+    ],
     hunts: [{ scenario: 'swarm', servers: 3 }, { scenario: 'swarm', servers: 5 }], expects: ['EarlyExpiry'],
   },
   {
