@@ -35,7 +35,7 @@ export const requestMutants: readonly Mutant[] = [
   {
     name: 'multi-half-applied', historic: 'ZK-3127', summary: 'servers that did not take the request apply the first op of a multi only',
     edits: [{ file: TREE, find: "      for (const op of txn.txns) if (op.type !== 'check') this.#apply(header, op, false);", replace: "      for (const op of txn.txns.slice(0, 1)) if (op.type !== 'check') this.#apply(header, op, false);" }],
-    hunts: [{ scenario: 'swarm', servers: 3 }], expects: ['Digest', 'MultiAtomicity'],
+    hunts: [{ scenario: 'swarm', servers: 3 }], expects: ['Digest', 'MultiAtomicity', 'TxnDecision'],
   },
   {
     name: 'multi-not-rolled-back', historic: 'ZK-2052, ZK-1624', summary: 'a multi that fails leaves its outstanding changes behind',
