@@ -5,8 +5,8 @@
  * stopped by them). A flipped bit in a txn would make replicas differ for good, one in an ACK or a vote could lose acknowledged writes. So
  * every frame is checked, not only PROPOSAL and SNAPCHUNK; a wrong one ends its channel, and the learner is brought in line again.
  */
-import { crc32 } from 'node:zlib';
 import { DreyError } from '../base/errors.ts';
+import { crc32 } from '../storage/crc32.ts';
 import { decodePeerMessage, encodePeerMessage } from '../wire/peer-codec.ts';
 import type { PeerMessage } from '../zab/messages.ts';
 
@@ -26,7 +26,11 @@ export function sealFrame(body: Uint8Array): Uint8Array {
 
 function seal(frame: Buffer): Uint8Array {
   const end = frame.length - CRC_BYTES;
-  frame.writeUInt32LE(checksum(frame, end), end);
+  const crc = crc32(frame, 0, end);
+  frame[end] = crc;
+  frame[end + 1] = crc >>> 8;
+  frame[end + 2] = crc >>> 16;
+  frame[end + 3] = crc >>> 24;
   return frame;
 }
 
@@ -34,24 +38,7 @@ function seal(frame: Buffer): Uint8Array {
 export function decodePeerFrame(frame: Uint8Array): PeerMessage {
   const end = frame.length - CRC_BYTES;
   if (end < 0) throw new DreyError('COORD_PEER_FRAME', `a peer sent a frame of ${frame.length} bytes`);
-  const body = frame.subarray(0, end);
   const crc = ((frame[end] as number) | ((frame[end + 1] as number) << 8) | ((frame[end + 2] as number) << 16) | ((frame[end + 3] as number) << 24)) >>> 0;
-  if (checksum(frame, end) !== crc) throw new DreyError('COORD_PEER_FRAME', `a peer sent a frame of ${frame.length} bytes whose checksum does not match`);
-  return decodePeerMessage(body);
-}
-
-/** Up to here a loop costs less than the way into zlib. */
-const SHORT_BYTES = 64;
-const TABLE = Int32Array.from({ length: 256 }, (_, n) => {
-  let c = n;
-  for (let bit = 0; bit < 8; bit++) c = (c & 1) === 0 ? c >>> 1 : (c >>> 1) ^ 0xedb88320;
-  return c;
-});
-
-/** CRC-32 of the bytes before `end`. */
-function checksum(bytes: Uint8Array, end: number): number {
-  if (end > SHORT_BYTES) return crc32(bytes.subarray(0, end));
-  let c = -1;
-  for (let i = 0; i < end; i++) c = (TABLE[(c ^ (bytes[i] as number)) & 0xff] as number) ^ (c >>> 8);
-  return ~c >>> 0;
+  if (crc32(frame, 0, end) !== crc) throw new DreyError('COORD_PEER_FRAME', `a peer sent a frame of ${frame.length} bytes whose checksum does not match`);
+  return decodePeerMessage(frame, end);
 }

@@ -12,9 +12,9 @@
  *
  * All numbers are little-endian.
  */
-import { crc32 } from 'node:zlib';
 import { assert } from '../base/assert.ts';
 import type { Zxid } from '../base/zxid.ts';
+import { crc32 } from './crc32.ts';
 
 export const HEADER_BYTES = 56;
 const VERSION = 1;
@@ -87,8 +87,7 @@ export function writeHeader(
   writeU64(out, prevZxid, at + 32);
   writeU64(out, firstZxid, at + 40);
   writeU64(out, lastZxid, at + 48);
-  const crc = crc32(out.subarray(at + 4, at + HEADER_BYTES));
-  out.writeUInt32LE(body.length === 0 ? crc : crc32(body, crc), at);
+  out.writeUInt32LE(crc32(body, 0, body.length, crc32(out, at + 4, at + HEADER_BYTES)), at);
 }
 
 /**
@@ -102,7 +101,7 @@ export function readRecord(bytes: Buffer, at: number, segment: number, verify: b
   if (bytes.readUInt32LE(at + 12) !== segment || bytes.readUInt32LE(at + 16) !== at) return null;
   const kind = bytes[at + 8] as number;
   if (bytes[at + 9] !== VERSION || kind < KIND_HEAD || kind > KIND_MARK) return null;
-  if (verify && crc32(bytes.subarray(at + 4, at + length)) !== bytes.readUInt32LE(at)) return null;
+  if (verify && crc32(bytes, at + 4, at + length) !== bytes.readUInt32LE(at)) return null;
   return {
     kind,
     segment,

@@ -17,11 +17,12 @@
  *
  * Leaves to others: which generation is valid (the journal), what the entries mean (coord/tree).
  */
-import { crc32 } from 'node:zlib';
 import { assert } from '../base/assert.ts';
 import { DreyError } from '../base/errors.ts';
+import { Fifo } from '../base/fifo.ts';
 import type { Callback, Kv, KvOp, KvView } from '../base/ports.ts';
 import { formatZxid, type Zxid } from '../base/zxid.ts';
+import { crc32, crc32OfText } from './crc32.ts';
 import { NOWHERE, readU64, writeU64, type Position } from './journal-record.ts';
 import type { StateWitness } from './journal-recovery.ts';
 
@@ -67,7 +68,9 @@ export class StateStore {
   #generation = 0;
   #appliedZxid: Zxid = 0;
   #flushNumber = 0;
-  #flushes: Flush[] = [];
+  /** The recent flushes whose keys are in the store, oldest first, and their bytes together. */
+  #flushes = new Fifo<Flush>();
+  #flushesBytes = 0;
   #flushing = false;
   /** While a flush is in flight: the state as it was before, for snapshots opened meanwhile. */
   #before: SharedView | null = null;
@@ -174,15 +177,17 @@ export class StateStore {
       bytes += key.length;
     }
     const number = this.#flushNumber + 1;
-    const flushes = [...this.#flushes, { number, bytes }];
-    let kept = flushes.reduce((sum, flush) => sum + flush.bytes, 0);
-    while (flushes.length > FLUSHES_KEPT_MIN && kept - (flushes[0] as Flush).bytes > FLUSHES_KEPT_BYTES) {
-      const oldest = flushes.shift() as Flush;
-      kept -= oldest.bytes;
+    const flushes = this.#flushes;
+    flushes.push({ number, bytes });
+    this.#flushesBytes += bytes;
+    // Should the batch fail, nothing more is written: what is known here need not be taken back.
+    for (let oldest = flushes.peek(); oldest !== undefined && flushes.size > FLUSHES_KEPT_MIN && this.#flushesBytes - oldest.bytes > FLUSHES_KEPT_BYTES; oldest = flushes.peek()) {
+      flushes.shift();
+      this.#flushesBytes -= oldest.bytes;
       ops.push({ type: 'del', key: flushKey(generation, oldest.number) });
     }
     ops.push({ type: 'put', key: flushKey(generation, number), value: encodeFlush(bytes) });
-    ops.push({ type: 'put', key: appliedKey(generation), value: encodeApplied(generation, appliedZxid, durable, number, (flushes[0] as Flush).number) });
+    ops.push({ type: 'put', key: appliedKey(generation), value: encodeApplied(generation, appliedZxid, durable, number, (flushes.peek() as Flush).number) });
     this.#flushing = true;
     this.#before = this.#share();
     this.#write(ops, (error) => {
@@ -193,7 +198,6 @@ export class StateStore {
       if (error === null) {
         this.#appliedZxid = appliedZxid;
         this.#flushNumber = number;
-        this.#flushes = flushes;
       }
       done(error);
     });
@@ -282,7 +286,7 @@ export class StateStore {
     this.#generation = generation;
     this.#appliedZxid = baseZxid;
     this.#flushNumber = 0;
-    this.#flushes = [{ number: 0, bytes: 0 }];
+    this.#keepFlushes([{ number: 0, bytes: 0 }]);
     this.#deleteGarbage();
   }
 
@@ -369,7 +373,7 @@ export class StateStore {
     const flushes: Flush[] = [];
     const end = (error: Error | null, problems: string[]): void => {
       view.close();
-      this.#flushes = flushes;
+      this.#keepFlushes(flushes);
       done(error, problems);
     };
     const from = (gte: string): void =>
@@ -385,6 +389,15 @@ export class StateStore {
         end(null, []);
       });
     from(flushKey(this.#generation, oldest));
+  }
+
+  #keepFlushes(flushes: readonly Flush[]): void {
+    this.#flushes = new Fifo();
+    this.#flushesBytes = 0;
+    for (const flush of flushes) {
+      this.#flushes.push(flush);
+      this.#flushesBytes += flush.bytes;
+    }
   }
 
   #share(): SharedView {
@@ -451,16 +464,15 @@ function after(key: string): string {
 function wrap(key: string, value: Uint8Array): Uint8Array {
   const out = Buffer.allocUnsafe(value.length + 4);
   out.set(value, 0);
-  out.writeUInt32LE(crc32(value, crc32(key)), value.length);
+  out.writeUInt32LE(crc32(value, 0, value.length, crc32OfText(key)), value.length);
   return out;
 }
 
 function unwrap(key: string, stored: Uint8Array): Uint8Array | null {
   if (stored.length < 4) return null;
   const end = stored.length - 4;
-  const value = stored.subarray(0, end);
-  const b = (i: number): number => stored[end + i] as number;
-  return crc32(value, crc32(key)) === (b(0) | (b(1) << 8) | (b(2) << 16) | (b(3) << 24)) >>> 0 ? value : null;
+  const crc = ((stored[end] as number) | ((stored[end + 1] as number) << 8) | ((stored[end + 2] as number) << 16) | ((stored[end + 3] as number) << 24)) >>> 0;
+  return crc32(stored, 0, end, crc32OfText(key)) === crc ? stored.subarray(0, end) : null;
 }
 
 function unwrapAll(generation: number, stored: readonly (readonly [string, Uint8Array])[]): [string, Uint8Array][] | Error {

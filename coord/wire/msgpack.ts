@@ -41,7 +41,8 @@ const scratch8 = new Uint8Array(scratch64.buffer);
 export function encodeFlat(values: readonly unknown[], spare: number): Buffer | null {
   if (values.length > FLAT_MAX) return null;
   let size = 1 + spare;
-  for (const value of values) {
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i];
     if (typeof value === 'number') size += numberBytes(value);
     else if (typeof value === 'boolean') size++;
     else if (value instanceof Uint8Array) size += (value.length < 0x100 ? 2 : value.length < 0x1_0000 ? 3 : 5) + value.length;
@@ -50,7 +51,8 @@ export function encodeFlat(values: readonly unknown[], spare: number): Buffer | 
   const out = Buffer.allocUnsafe(size);
   out[0] = 0x90 | values.length;
   let at = 1;
-  for (const value of values) {
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i];
     if (typeof value === 'number') at = writeNumber(out, at, value);
     else if (typeof value === 'boolean') out[at++] = value ? 0xc3 : 0xc2;
     else {
@@ -103,9 +105,8 @@ function writeUint(out: Buffer, at: number, value: number, bytes: number): numbe
   return at + bytes;
 }
 
-/** Null: the frame holds something else, or is wrong; decodeMsgpack says which. */
-export function decodeFlat(b: Uint8Array): unknown[] | null {
-  const { length } = b;
+/** The frame is what lies before `length`. Null: it holds something else, or is wrong; decodeMsgpack says which. */
+export function decodeFlat(b: Uint8Array, length = b.length): unknown[] | null {
   const head = length === 0 ? 0 : (b[0] as number);
   if ((head & 0xf0) !== 0x90) return null;
   const values: unknown[] = [];

@@ -112,10 +112,10 @@ const FIELD_COUNT: Readonly<Record<number, number>> = {
   [Type.PROPOSAL]: 3, [Type.COMMIT]: 1, [Type.PING]: 1, [Type.PIPELINE]: 1,
 };
 
-/** Throws DreyError COORD_PEER_FRAME. */
-export function decodePeerMessage(frame: Uint8Array): PeerMessage {
+/** The message is what lies before `end`. Throws DreyError COORD_PEER_FRAME. */
+export function decodePeerMessage(frame: Uint8Array, end = frame.length): PeerMessage {
   const buffer = Buffer.isBuffer(frame) ? frame : Buffer.from(frame.buffer, frame.byteOffset, frame.length);
-  const f = decodeFlat(buffer) ?? decodeMsgpack(buffer, CODE);
+  const f = decodeFlat(buffer, end) ?? decodeMsgpack(buffer.subarray(0, end), CODE);
   if (!Array.isArray(f)) throw wrong('frame', f);
   const type = f[0] as unknown;
   const count = typeof type === 'number' ? FIELD_COUNT[type] : undefined;
