@@ -18,12 +18,13 @@ export const STORY_MARKS = [
   'SYNC at a deposed leader', 'an older tail against a newer epoch', 'died when brought in line by SNAP again', 'another leads after the disk of the first failed', 'died alone',
   'another master beside the old one', 'a master elected after one was back early', 'a worker registered after it was back early', 'a commit in doubt', 'stopped between prepare and commit',
   'a checkpoint of nothing',
+  'transaction timed out', 'transaction lost',
 ] as const;
 
 /** Of the orchestrator. */
 export const CLUSTER_MARKS = [
   'master took over', 'master deposed', 'command fenced', 'job restarted', 'checkpoint aborted', 'worker without a lease', 'task manager lost', 'task failed', 'task state not stored',
-  'ack lost', 'EndTxn again', 'transaction aborted', 'transaction timed out', 'transaction lost', 'empty transaction', 'producer fenced', 'splits added',
+  'ack lost', 'EndTxn again', 'transaction aborted', 'empty transaction', 'producer fenced', 'splits added',
 ] as const;
 
 export const MARKS = [...COMMON_MARKS, ...STORY_MARKS, ...CLUSTER_MARKS] as const;
