@@ -17,16 +17,22 @@ import { parentOf, znodeModel, type Mutation, type Outcome, type ZnodeOp } from 
 
 /** What was committed, for those who believe the servers: the search begins with it. */
 export interface Believed {
-  /** Of a write that was not answered, before another of its session, and of the end of a session; Infinity: it was not committed. */
-  lost(call: Call, before: number): number;
+  /** Of a write that was not answered, and of the end of a session; Infinity: it was not committed. */
+  lost(call: Call): number;
   ended(sessionId: bigint): number;
+}
+/** A write that was not answered, and the zxids between which its client says that it happened, if it did. */
+export interface LostCall {
+  readonly call: Call;
+  readonly after: Zxid;
+  readonly before: number;
 }
 const NOBODY: Believed = { lost: () => Infinity, ended: () => Infinity };
 
 interface Recorded {
   readonly call: Call;
   readonly returnMs: number;
-  /** As the reply says it; 0: there is none. */
+  /** As the reply says it; of unknown outcome: as it is believed. */
   readonly zxid: Zxid;
   /** Number of its client in its session: what these do has an order. */
   readonly chain: number;
@@ -68,7 +74,7 @@ export class ClientHistory {
 
   unknown(call: Call): void {
     if (call.kind === 'multi' && call.ops === undefined) this.#blind = true;
-    if (isWrite(call)) this.#recorded.push({ call, returnMs: Infinity, zxid: 0, chain: this.#chainOf(call), outcome: null });
+    if (isWrite(call)) this.#recorded.push({ call, returnMs: Infinity, zxid: Infinity, chain: this.#chainOf(call), outcome: null });
   }
 
   #chainOf({ client, sessionId }: Call): number {
@@ -85,6 +91,28 @@ export class ClientHistory {
     return new Set(this.#recorded.filter(({ call, outcome }) => outcome !== null && isWrite(call)).map(({ zxid }) => zxid));
   }
 
+  /** Writes of unknown outcome, in the order in which each client sent them. */
+  lost(): LostCall[] {
+    const lost: LostCall[] = [];
+    /** By chain: the newest zxid it was told of, and what may still be behind it. */
+    const chains = new Map<number, { told: Zxid; open: { call: Call; after: Zxid; before: number }[] }>();
+    for (const { call, chain, outcome, zxid } of this.#recorded) {
+      let known = chains.get(chain);
+      if (known === undefined) chains.set(chain, (known = { told: 0, open: [] }));
+      if (outcome === null) {
+        const each = { call, after: Math.max(call.ackedBefore, known.told), before: Infinity };
+        known.open.push(each);
+        lost.push(each);
+        continue;
+      }
+      known.told = zxid;
+      if (!isWrite(call)) continue;
+      for (const each of known.open) each.before = zxid;
+      known.open.length = 0;
+    }
+    return lost;
+  }
+
   /** All calls must have been answered or given up. Steps are counted over all parts. */
   check(believed: Believed = NOBODY, stepsMax = STEPS_MAX): Finding {
     let steps = 0;
@@ -93,7 +121,7 @@ export class ClientHistory {
     const model = znodeModel(root);
     let operations = 0;
     const began = this.#beginnings();
-    for (const part of this.#parts(root)) {
+    for (const part of this.#parts(root, believed)) {
       const history = this.#operationsOf(part, began, believed);
       operations += history.length;
       const verdict = checkLinearizable(model, history, stepsMax - steps);
@@ -123,7 +151,7 @@ export class ClientHistory {
   // ------------------------------------------------------------ parts
 
   /** Calls that share a path, directly or over others. */
-  #parts(root: boolean): Iterable<readonly Recorded[]> {
+  #parts(root: boolean, believed: Believed): Iterable<readonly Recorded[]> {
     const parent = new Map<string, string>();
     const find = (key: string): string => {
       let at = key;
@@ -154,9 +182,10 @@ export class ClientHistory {
       else union(known, key);
     }
     const parts = new Map<string, Recorded[]>();
-    for (const [i, each] of this.#recorded.entries()) {
+    for (const [i, recorded] of this.#recorded.entries()) {
       const key = find(keyOf[i] as string);
       const part = parts.get(key);
+      const each = recorded.outcome === null ? { ...recorded, zxid: believed.lost(recorded.call) } : recorded;
       if (part === undefined) parts.set(key, [each]);
       else part.push(each);
     }
@@ -165,7 +194,6 @@ export class ClientHistory {
 
   #operationsOf(part: readonly Recorded[], began: ReadonlyMap<Recorded, number>, believed: Believed): Operation<ZnodeOp>[] {
     const operations: Operation<ZnodeOp>[] = [];
-    const lost: { call: Call; operation: Mutable }[] = [];
     /** By client and session: the newest operation, and those of unknown outcome that nothing has come after yet. */
     const chains = new Map<number, { session: bigint; last: Operation<ZnodeOp> | null; lost: Mutable[]; matters: boolean }>();
     for (const each of part) {
@@ -179,12 +207,11 @@ export class ClientHistory {
       const isPlainRead = !isWrite(call) && call.kind !== 'sync-get';
       const operation: Mutable = {
         op: opOf(call, outcome), callAt: isPlainRead ? (began.get(each) ?? 0) : call.invokedMs, returnAt: returnMs, optional: outcome === null, after: chain.last, until: null,
-        hint: outcome === null ? Infinity : zxid,
+        hint: zxid,
       };
       operations.push(operation);
       if (operation.optional) {
         chain.lost.push(operation);
-        lost.push({ call, operation });
         continue;
       }
       chain.last = operation;
@@ -193,7 +220,6 @@ export class ClientHistory {
       for (const before of chain.lost) before.until = operation;
       chain.lost.length = 0;
     }
-    for (const { call, operation } of lost) operation.hint = believed.lost(call, operation.until?.hint ?? Infinity);
     const ended = new Set<bigint>();
     for (const { session, last, matters } of chains.values()) {
       if (!matters || ended.has(session)) continue;

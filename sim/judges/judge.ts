@@ -229,7 +229,7 @@ export class Judge {
 
   /** Needs no server: the clients alone say whether what they saw was linearizable. */
   checkHistory(stepsMax?: number): void {
-    const finding = this.history.check(believedBy(this.model, this.#txns, this.history.answeredZxids()), stepsMax);
+    const finding = this.history.check(believedBy(this.model, this.#txns, this.history.answeredZxids(), this.history.lost()), stepsMax);
     if (finding.kind === 'gave-up') this.#gaveUp = finding.message;
     else if (finding.kind === 'illegal') this.fail(finding.invariant, finding.message, { paths: finding.paths, sessions: finding.sessions });
   }
