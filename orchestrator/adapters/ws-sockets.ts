@@ -35,7 +35,7 @@ async function listen({ host, port }: { readonly host: string; readonly port: nu
 }
 
 function dial({ address, path, frameBytesMax, handshakeTimeoutMs }: DialTarget, handler: SocketHandler): Socket {
-  const ws = new WebSocket(`ws://${address}${path}`, { perMessageDeflate: false, maxPayload: frameBytesMax, ...(handshakeTimeoutMs === undefined ? {} : { handshakeTimeout: handshakeTimeoutMs }) });
+  const ws = new WebSocket(`ws://${address}${path}`, { perMessageDeflate: false, maxPayload: frameBytesMax, handshakeTimeout: handshakeTimeoutMs });
   ws.on('open', () => handler.opened?.());
   wire(ws, handler);
   return new WsSocket(ws);

@@ -23,6 +23,8 @@ type Frame =
   | [typeof FrameKind.close, channel: number]
   | [typeof FrameKind.credit, channel: number, credits: number];
 
+/** A dial that nobody answers fails its tasks, so that the job restarts; the system's own limit is two minutes. */
+const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** Of one connection, waiting for receivers. More is nobody's job. */
 const PENDING_OPENS_MAX = 100_000;
 const ELEMENT_TYPES = new Set(['records', 'watermark', 'status', 'barrier', 'end']);
@@ -185,7 +187,7 @@ class OutgoingConnection {
 
   constructor(sockets: Sockets, to: TaskLocation, onGone: () => void) {
     this.#queued = [[FrameKind.hello, to.taskManagerId]];
-    this.#socket = sockets.dial({ address: to.address, path: '/data', frameBytesMax: FRAME_BYTES_MAX }, {
+    this.#socket = sockets.dial({ address: to.address, path: '/data', frameBytesMax: FRAME_BYTES_MAX, handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS }, {
       opened: () => {
         const queued = this.#queued ?? [];
         this.#queued = null;

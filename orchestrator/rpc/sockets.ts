@@ -30,8 +30,8 @@ export interface DialTarget {
   readonly address: string;
   readonly path: string;
   readonly frameBytesMax: number;
-  /** Given up after this time; without it when the operating system does. */
-  readonly handshakeTimeoutMs?: number;
+  /** Given up after this time: an operating system takes minutes. */
+  readonly handshakeTimeoutMs: number;
 }
 
 export interface Socket {

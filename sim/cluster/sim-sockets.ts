@@ -13,8 +13,6 @@ import type { Life } from './machine.ts';
 const JITTER_MS = 1;
 const LATENCY_MS = 0.2;
 const SYN_AGAIN_MS = 1000;
-/** When an operating system gives up to connect. */
-const CONNECT_TIMEOUT_MS = 127_000;
 
 class Route {
   readonly prng: Prng;
@@ -63,6 +61,8 @@ export class SocketNetwork {
   onSend: ((seen: FrameSeen) => void) | null = null;
   /** Sees each frame when it arrives, before anybody acts on it. */
   onArrive: ((seen: FrameSeen) => void) | null = null;
+  /** Sees it again when the receiver has acted on it, and both are still there. */
+  onHandled: ((seen: FrameSeen) => void) | null = null;
   /** Makes out what a frame says, for the recorder. */
   describe: ((path: string, fromDialler: boolean, frame: Uint8Array) => { readonly type: string; readonly fields: Readonly<Record<string, unknown>> }) | null = null;
 
@@ -164,8 +164,7 @@ export class SocketNetwork {
     const end = new End(this, this.#world, life, this.route(life.name, host), handler, to.path, true);
     if (!life.alive) return end;
     this.#ends.add(end);
-    if (to.handshakeTimeoutMs !== undefined) life.after(to.handshakeTimeoutMs, () => end.giveUp('Opening handshake has timed out'));
-    life.after(CONNECT_TIMEOUT_MS, () => end.giveUp('connect ETIMEDOUT'));
+    life.after(to.handshakeTimeoutMs, () => end.giveUp('Opening handshake has timed out'));
     const syn = (): void => {
       if (!end.open || end.peer !== null) return;
       const back = this.route(host, life.name);
@@ -260,8 +259,10 @@ class End implements Socket {
     }
     peer.life.run(() => {
       if (!peer.open) return;
-      this.#network.onArrive?.({ from: this.life, to: peer.life.name, path: this.path, fromDialler: this.#isDialler, frame });
+      const seen = { from: this.life, to: peer.life.name, path: this.path, fromDialler: this.#isDialler, frame };
+      this.#network.onArrive?.(seen);
       peer.handler?.frame(frame);
+      if (peer.open && peer.life.alive) this.#network.onHandled?.(seen);
     });
   }
 
