@@ -102,6 +102,9 @@ export class ClusterJudge {
       if (path === '/rpc' && !fromDialler) this.fencing.answered(this.#lifeOf(from.name), to, decodeMessage<WorkerMessage>(frame).type);
     };
     cluster.sockets.onArrive = (seen) => this.#arrived(seen);
+    cluster.sockets.onHandled = ({ path, fromDialler, from, to }) => {
+      if (path === '/rpc' && fromDialler) this.fencing.handled(this.#lifeOf(to), from.name);
+    };
     cluster.storage.onPut = (life, path) => this.#happened(path.endsWith('_metadata') ? 'stored metadata' : 'stored state', life.name, {});
     cluster.transactions.onEnd = (transactionalId, committed) => {
       if (committed) this.#happened('transaction committed', 'kafka', { transactionalId });

@@ -66,6 +66,18 @@ test('StaleCommand: a worker that has heard of a newer master answers an older o
   t.deepEqual(answers('m1', 'registered'), ['StaleCommand']);
 });
 
+test('StaleCommand: a worker does what an older master asks, and does not say that it is fenced', (t) => {
+  const handles = (epoch: number, answer: string | null): string[] => fencing((judge) => {
+    judge.commanded('w', 'm2', 2, []);
+    judge.commanded('w', 'm', epoch, []);
+    if (answer !== null) judge.answered('w', 'm', answer);
+    judge.handled('w', 'm');
+  });
+  t.deepEqual(handles(1, 'fenced'), []);
+  t.deepEqual(handles(2, null), []);
+  t.deepEqual(handles(1, null), ['StaleCommand']);
+});
+
 test('TwoOwners: two attempts of one subtask take steps', (t) => {
   const look = (...ids: string[]): string[] => findings((fail) => new OwnershipJudge(fail), (judge) => judge.look(ids.map((executionId, i) => ({ executionId, worker: `w${i}` }))));
   t.deepEqual(look('j/v/0/1', 'j/v/1/1', 'j/u/0/1'), []);

@@ -3,7 +3,7 @@
  *
  *   MasterEpoch    /drey/epoch only grows: no two masters are granted one epoch
  *   MasterFenced   whatever is written about jobs is written in the session, and says the epoch, to which the newest grant was made
- *   StaleCommand   a task manager that has heard of a newer master starts nothing for an older one, and answers it with `fenced` alone
+ *   StaleCommand   a task manager that has heard of a newer master starts nothing for an older one, and answers it with `fenced`, at once, and nothing else
  */
 import type { Fail } from '../fail.ts';
 
@@ -15,6 +15,8 @@ interface Worker {
   readonly heard: Map<string, number>;
   /** What a stale master asked it to run. */
   readonly refused: Set<string>;
+  /** The stale master that it has to tell so at once. */
+  owes: string | null;
 }
 
 export class FencingJudge {
@@ -46,9 +48,10 @@ export class FencingJudge {
 
   /** A master's message arrives. `deploys`: the executions that it asks for. */
   commanded(worker: string, master: string, epoch: number, deploys: readonly string[]): void {
-    const known: Worker = this.#workers.get(worker) ?? { epoch: 0, heard: new Map(), refused: new Set() };
+    const known: Worker = this.#workers.get(worker) ?? { epoch: 0, heard: new Map(), refused: new Set(), owes: null };
     this.#workers.set(worker, known);
     known.heard.set(master, epoch);
+    known.owes = epoch < known.epoch ? master : null;
     if (epoch < known.epoch) {
       for (const executionId of deploys) known.refused.add(executionId);
       return;
@@ -61,8 +64,15 @@ export class FencingJudge {
   answered(worker: string, master: string, type: string): void {
     const known = this.#workers.get(worker);
     const epoch = known?.heard.get(master);
+    if (known?.owes === master && type === 'fenced') known.owes = null;
     if (known === undefined || epoch === undefined || epoch >= known.epoch || type === 'fenced') return;
     this.#fail('StaleCommand', `${worker} answers ${master} of epoch ${epoch} with ${type}, although it has heard of epoch ${known.epoch}`);
+  }
+
+  /** The worker has done what it does about a master's message. */
+  handled(worker: string, master: string): void {
+    const known = this.#workers.get(worker);
+    if (known?.owes === master) this.#fail('StaleCommand', `${worker} obeys ${master} of epoch ${known.heard.get(master)}, although it has heard of epoch ${known.epoch}`);
   }
 
   /** The worker says of an execution that it runs. */
