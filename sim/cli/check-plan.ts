@@ -1,42 +1,66 @@
-/** Is this a plan? Files are edited by hand, so what is wrong is said by the name of the fault, client or field that it is wrong in. */
+/**
+ * Is this a plan? Files are edited by hand, so what is wrong is said by the name of the fault, client or field that it is wrong in. A plan that passes can
+ * be run: nothing in it is of the wrong type, names somebody who is not there, or waits for what can never come.
+ *
+ * It is read before a mutant is loaded, and imports nothing of the product.
+ */
+import { JOB_NAMES } from '../cluster/job-names.ts';
 import type { FaultAction, Plan } from '../plan/plan.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 type Check = (value: unknown) => boolean;
+type Checks = Readonly<Record<string, Check>>;
 
+const within = (min: number, max: number): Check => (value) => typeof value === 'number' && value >= min && value <= max;
+const wholeWithin = (min: number, max: number): Check => (value) => Number.isInteger(value) && within(min, max)(value);
+
+/** Virtual ms of a run; a longer one does not end while anybody waits. */
+const DAY_MS = 86_400_000;
 const text: Check = (value) => typeof value === 'string';
-const number: Check = (value) => typeof value === 'number' && Number.isFinite(value);
-const duration: Check = (value) => number(value) && (value as number) >= 0;
-const whole: Check = (value) => Number.isInteger(value) && (value as number) >= 0;
+const number: Check = within(-1e12, 1e12);
+const duration: Check = within(0, 1e9);
+const period: Check = within(0.001, 1e9);
+const chance: Check = within(0, 1);
+const whole: Check = wholeWithin(0, 1_000_000);
+const some: Check = wholeWithin(1, 10_000);
+const bytes: Check = wholeWithin(0, 2 ** 32);
 const bool: Check = (value) => typeof value === 'boolean';
 const texts: Check = (value) => Array.isArray(value) && value.every(text);
 const orNull = (check: Check): Check => (value) => value === null || check(value);
+const maybe = (check: Check): Check => (value) => value === undefined || check(value);
 const oneOf = (...values: readonly string[]): Check => (value) => values.includes(value as string);
 const object: Check = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
 
+const serverKnobs: Checks = { flushEntriesMax: some, flushIntervalMs: period };
+const knobs: Checks = {
+  segmentBytes: wholeWithin(1024, 2 ** 30), keepBytes: bytes, recentBytesMax: bytes, learnerWindowBytes: bytes, detectMs: period, heartbeatMs: period, electionGraceMs: duration, progressMs: period,
+  epochTxnsMax: wholeWithin(1, 2 ** 32 - 1), znodesBefore: wholeWithin(0, 100_000), epochBefore: maybe(wholeWithin(0, 2 ** 21 - 1)), counterBefore: maybe(wholeWithin(0, 2 ** 32 - 1)), jitterMs: duration,
+  writeMs: (value) => Array.isArray(value) && value.length === 2 && value.every(duration) && (value[0] as number) <= (value[1] as number),
+};
+
 /** What an action of each kind must have. */
-const actions: Readonly<Record<FaultAction['kind'], Readonly<Record<string, Check>>>> = {
+const actions: Readonly<Record<FaultAction['kind'], Checks>> = {
   crash: { on: text, keeps: oneOf('durable', 'page-cache'), downMs: orNull(duration) },
   'power-failure': { on: texts, downMs: duration, staggerMs: duration },
-  restart: { on: text, downMs: duration },
+  restart: { on: text, downMs: duration, knobs: maybe((value) => object(value) && checkFields(value as Fields, { flushEntriesMax: maybe(some), flushIntervalMs: maybe(period) }) === null) },
   start: { on: text },
   pause: { on: text, forMs: duration },
   partition: { groups: (value) => Array.isArray(value) && value.every(texts), ways: oneOf('both', 'out', 'in'), forMs: duration },
   ring: { forMs: duration },
   clog: { from: text, to: text, forMs: duration },
   'slow-network': { on: text, extraMs: duration, forMs: duration },
-  break: { from: text, to: text },
+  break: { from: text, to: text, lateMs: maybe(duration) },
   drop: { from: text, to: text, type: text },
   corrupt: { from: text, to: text },
   'slow-disk': { on: text, extraMs: duration, forMs: duration },
   'stall-disk': { on: text, forMs: duration },
   'disk-error': { on: text, what: oneOf('journal write', 'journal create', 'journal read', 'state batch'), times: whole },
   'disk-full': { on: text, forMs: duration },
-  rot: { on: text, what: oneOf('journal', 'state value', 'state batch', 'journal file'), where: number, downMs: duration },
+  rot: { on: text, what: oneOf('journal', 'state value', 'state batch', 'journal file'), where: chance, downMs: duration },
   'lose-disk': { on: text, downMs: duration },
   'swap-disks': { a: text, b: text, downMs: duration },
   'clock-jump': { on: text, byMs: number },
-  'clock-rate': { on: text, rate: number },
+  'clock-rate': { on: text, rate: within(0.01, 100) },
   'storage-error': { on: text, what: oneOf('put', 'get', 'list', 'delete'), times: whole },
   'slow-storage': { extraMs: duration, forMs: duration },
   'kafka-outage': { forMs: duration },
@@ -51,60 +75,123 @@ const actions: Readonly<Record<FaultAction['kind'], Readonly<Record<string, Chec
 export function checkPlan(value: unknown): string | null {
   if (!object(value)) return 'it is not an object';
   const plan = value as Fields;
-  if (plan['version'] !== 1) return `its version is ${JSON.stringify(plan['version'])}; this drey reads version 1`;
-  const wrong = missing(plan, { scenario: text, seed: text, servers: (n) => whole(n) && (n as number) > 0, knobs: object, serverKnobs: Array.isArray, clocks: Array.isArray, clients: Array.isArray, ops: Array.isArray, faults: Array.isArray, untilMs: duration, calm: texts, skip: texts });
+  if (plan['version'] !== 1) return `its version is ${shown(plan['version'])}; this drey reads version 1`;
+  const wrong = checkFields(plan, {
+    scenario: text, seed: text, servers: wholeWithin(1, 9), mutant: maybe(text), knobs: object, serverKnobs: Array.isArray, clocks: Array.isArray, clients: Array.isArray, ops: Array.isArray, faults: Array.isArray, untilMs: within(0, DAY_MS), calm: texts, skip: texts,
+    core: maybe((core) => Array.isArray(core) && core.every((sid) => wholeWithin(1, plan['servers'] as number)(sid))), diskBudget: maybe(bool),
+  });
   if (wrong !== null) return wrong;
   const typed = value as Plan;
   for (const part of ['serverKnobs', 'clocks'] as const) if (typed[part].length !== typed.servers) return `${part} has ${typed[part].length} entries for ${typed.servers} servers`;
-  const cluster = typed.cluster === undefined ? null : checkCluster(typed.cluster);
-  if (cluster !== null) return cluster;
-  const ids = new Set<string>();
-  for (const [what, items] of [['fault', typed.faults], ['op', typed.ops]] as const) {
-    for (const { id } of items as readonly { readonly id: unknown }[]) {
-      if (typeof id !== 'string') return `a ${what} has no id`;
-      if (ids.has(id)) return `the id ${id} is there twice`;
-      ids.add(id);
-    }
-  }
-  return first(typed.clients, checkClient) ?? first(typed.faults, (fault) => checkFault(fault, typed.servers, ids)) ?? first(typed.ops, (op) => checkMoment(`op ${op.id}`, op.when, ids)) ?? first(typed.skip, checkSkip);
+  return checkPart('knobs', typed.knobs, knobs)
+    ?? first(typed.serverKnobs, (each, i) => checkPart(`serverKnobs of server-${i + 1}`, each, serverKnobs))
+    ?? first(typed.clocks, (each, i) => checkPart(`clock of server-${i + 1}`, each, { rate: within(0.01, 100), wallOffMs: number }))
+    ?? (typed.cluster === undefined ? null : checkCluster(typed.cluster))
+    ?? checkClients(typed.clients)
+    ?? checkEvents(typed)
+    ?? first(typed.skip, checkSkip);
 }
 
 function checkCluster(cluster: unknown): string | null {
-  if (!object(cluster)) return 'cluster is not an object';
-  const some: Check = (value) => whole(value) && (value as number) > 0;
-  const wrong = missing(cluster as Fields, { jobManagers: some, taskManagers: some, slots: some, job: text, partitions: some, records: whole, checkpointIntervalMs: duration, parallelism: some });
-  return wrong === null ? null : `cluster: ${wrong}`;
+  return checkPart('cluster', cluster, {
+    jobManagers: some, taskManagers: some, slots: some, job: oneOf(...JOB_NAMES), partitions: some, records: whole, checkpointIntervalMs: duration, parallelism: some, jobManagerSessionMs: period, taskManagerSessionMs: period, feedMs: duration,
+    transactionTimeoutMs: maybe(period), stopAtMs: maybe(duration), coordRoughness: maybe(chance), goneForGood: maybe(texts), mayLose: maybe((value) => value === true),
+  });
 }
 
-function checkClient(client: unknown): string | null {
-  if (!object(client)) return 'a client is not an object';
-  const wrong = missing(client as Fields, { id: whole, kind: oneOf('raw', 'library'), draws: bool, move: number, stall: number, misbehave: number, timeoutMs: duration, burst: whole, thinkMs: duration });
-  return wrong === null ? null : `client ${String((client as Fields)['id'])}: ${wrong}`;
+function checkClients(clients: readonly unknown[]): string | null {
+  const ids = new Set<unknown>();
+  for (const client of clients) {
+    const id = object(client) ? (client as Fields)['id'] : undefined;
+    const wrong = checkPart(`client ${shown(id)}`, client, {
+      id: some, kind: oneOf('raw', 'library'), draws: bool, move: chance, stall: chance, misbehave: chance, timeoutMs: period, burst: some, thinkMs: duration,
+      sharesSessionOf: maybe((other) => clients.some((each) => object(each) && (each as Fields)['id'] === other)),
+    });
+    if (wrong !== null) return wrong;
+    if (ids.has(id)) return `client ${shown(id)} is there twice`;
+    ids.add(id);
+  }
+  return null;
 }
 
-function checkFault(fault: { readonly id: string; readonly when: unknown; readonly action: unknown }, servers: number, ids: ReadonlySet<string>): string | null {
+/** Faults and prescribed operations: they share their ids, and wait for each other. */
+function checkEvents(plan: Plan): string | null {
+  const waits = new Map<string, unknown>();
+  for (const [what, items] of [['fault', plan.faults], ['op', plan.ops]] as const) {
+    for (const item of items as readonly unknown[]) {
+      const id = object(item) ? (item as Fields)['id'] : undefined;
+      if (typeof id !== 'string') return `a ${what} has no id`;
+      if (waits.has(id)) return `the id ${id} is there twice`;
+      const { when } = item as Fields;
+      waits.set(id, object(when) ? (when as Fields)['after'] : undefined);
+    }
+  }
+  return first(plan.faults, (fault) => checkFault(fault, plan, waits)) ?? first(plan.ops, (op) => checkOp(op, plan, waits)) ?? checkCycles(waits);
+}
+
+function checkFault(fault: Plan['faults'][number], plan: Plan, ids: ReadonlyMap<string, unknown>): string | null {
   const name = `fault ${fault.id}`;
-  const action = fault.action as Fields;
+  const action = fault.action as unknown as Fields;
   if (!object(action)) return `${name} has no action`;
   const kind = action['kind'] as string;
-  if (!Object.hasOwn(actions, kind)) return `${name}: there is no kind of fault ${JSON.stringify(kind)}`;
-  const wrong = missing(action, actions[kind as FaultAction['kind']]);
+  if (!Object.hasOwn(actions, kind)) return `${name}: there is no kind of fault ${shown(kind)}`;
+  const expected = actions[kind as FaultAction['kind']];
+  const wrong = checkFields(action, expected) ?? unknownField(action, ['kind', ...Object.keys(expected)]);
   if (wrong !== null) return `${name} (${kind}): ${wrong}`;
-  for (const target of targetsOf(action as unknown as FaultAction)) {
-    const sid = /^server-(\d+)$/.exec(target)?.[1];
-    if (sid !== undefined && (Number(sid) < 1 || Number(sid) > servers)) return `${name} is on ${target}, and the servers are server-1 to server-${servers}`;
-  }
-  return checkMoment(name, fault.when, ids);
+  const extra = unknownField(fault as unknown as Fields, ['id', 'when', 'action', 'mark']);
+  if (extra !== null) return `${name}: ${extra}`;
+  return first(targetsOf(fault.action), (target) => checkTarget(`${name} is on`, target, plan)) ?? checkMoment(name, fault.when, plan, ids);
 }
 
-function checkMoment(name: string, when: unknown, ids: ReadonlySet<string>): string | null {
+function checkOp(op: Plan['ops'][number], plan: Plan, ids: ReadonlyMap<string, unknown>): string | null {
+  const name = `op ${op.id}`;
+  const wrong = checkFields(op as unknown as Fields, {
+    client: (id) => plan.clients.some((client) => client.id === id), op: oneOf('connect', 'disconnect', 'set', 'get', 'sync-get', 'exists', 'children', 'create', 'create-ephemeral', 'create-sequential', 'delete', 'close', 'abandon'),
+    path: maybe((path) => text(path) && (path as string).startsWith('/')), to: maybe(text), times: maybe(some),
+  });
+  if (wrong !== null) return `${name}: ${wrong}`;
+  return (op.to === undefined ? null : checkTarget(`${name} connects to`, op.to, plan)) ?? checkMoment(name, op.when, plan, ids);
+}
+
+function checkMoment(name: string, when: unknown, plan: Plan, ids: ReadonlyMap<string, unknown>): string | null {
   if (!object(when)) return `${name} has no "when"`;
   const { atMs, after, event, plusMs } = when as Fields;
+  const extra = unknownField(when as Fields, ['atMs', 'after', 'event', 'plusMs']);
+  if (extra !== null) return `${name}: ${extra}`;
   if (atMs !== undefined && !duration(atMs)) return `${name}: atMs is not a time`;
   if (plusMs !== undefined && !duration(plusMs)) return `${name}: plusMs is not a duration`;
-  if (after !== undefined && !ids.has(after as string)) return `${name} waits for ${JSON.stringify(after)}, which is not there`;
-  if (event !== undefined && (!object(event) || !text((event as Fields)['who']) || !text((event as Fields)['name']))) return `${name}: its event needs "who" and "name"`;
+  if (after !== undefined && !ids.has(after as string)) return `${name} waits for ${shown(after)}, which is not there`;
+  if (event === undefined) return null;
+  if (!object(event) || !text((event as Fields)['who']) || !text((event as Fields)['name'])) return `${name}: its event needs "who" and "name"`;
+  const wrong = checkFields(event as Fields, { nth: maybe(some), where: maybe(object) }) ?? unknownField(event as Fields, ['who', 'name', 'where', 'nth']);
+  return wrong === null ? checkTarget(`${name} waits for`, (event as Fields)['who'] as string, plan) : `${name}, its event: ${wrong}`;
+}
+
+function checkCycles(waits: ReadonlyMap<string, unknown>): string | null {
+  const done = new Set<unknown>();
+  for (const id of waits.keys()) {
+    const chain = new Set<unknown>();
+    for (let at: unknown = id; at !== undefined && !done.has(at); at = waits.get(at as string)) {
+      if (chain.has(at)) return `${shown(at)} waits for itself, "after" by "after"`;
+      chain.add(at);
+    }
+    for (const each of chain) done.add(each);
+  }
   return null;
+}
+
+const ROLES = ['leader', 'follower', 'any', 'it', 'other'];
+const CLUSTER_ROLES = ['master', 'worker', 'kafka'];
+
+/** 'follower as F', and F from then on. */
+function checkTarget(what: string, target: string, { servers, cluster }: Plan): string | null {
+  const [, role = target] = /^(.+) as [A-Z]\w*$/.exec(target) ?? [];
+  if (ROLES.includes(role) || /^[A-Z][A-Z0-9]*$/.test(role)) return null;
+  const [, kind, number] = /^(server|jobmanager|taskmanager)-(\d+)$/.exec(role) ?? [];
+  if (kind === undefined && !CLUSTER_ROLES.includes(role)) return `${what} ${shown(target)}, and that is nobody: leader, follower, any, server-1${cluster === undefined ? '' : ', master, worker, jobmanager-1, taskmanager-1, kafka'} …`;
+  if (kind !== 'server' && cluster === undefined) return `${what} ${target}, and the plan has no "cluster": there are servers and clients only`;
+  const many = kind === 'server' ? servers : kind === 'jobmanager' ? cluster?.jobManagers : cluster?.taskManagers;
+  return kind === undefined || many === undefined || (Number(number) >= 1 && Number(number) <= many) ? null : `${what} ${target}, and the ${kind}s are ${kind}-1 to ${kind}-${many}`;
 }
 
 function checkSkip(skip: string): string | null {
@@ -117,17 +204,35 @@ export function targetsOf(action: FaultAction): readonly string[] {
   return [of['on'], of['from'], of['to'], of['a'], of['b'], of['groups']].flat(3).filter((target): target is string => typeof target === 'string');
 }
 
-function missing(of: Fields, checks: Readonly<Record<string, Check>>): string | null {
+function checkPart(name: string, part: unknown, checks: Checks): string | null {
+  if (!object(part)) return `${name}: it is not an object`;
+  const wrong = checkFields(part as Fields, checks);
+  return wrong === null ? null : `${name}: ${wrong}`;
+}
+
+function checkFields(of: Fields, checks: Checks): string | null {
   for (const [field, check] of Object.entries(checks)) {
-    if (of[field] === undefined) return `"${field}" is missing`;
-    if (!check(of[field])) return `"${field}" cannot be ${JSON.stringify(of[field])}`;
+    if (check(of[field])) continue;
+    return of[field] === undefined ? `"${field}" is missing` : `"${field}" cannot be ${shown(of[field])}`;
   }
   return null;
 }
 
-function first<T>(items: readonly T[], check: (item: T) => string | null): string | null {
-  for (const item of items) {
-    const wrong = check(item);
+/** What is written wrong would count as left out. */
+function unknownField(of: Fields, known: readonly string[]): string | null {
+  const field = Object.keys(of).find((key) => !known.includes(key));
+  return field === undefined ? null : `there is no field ${shown(field)}; there are ${known.join(', ')}`;
+}
+
+/** On one line, whatever it is. */
+function shown(value: unknown): string {
+  const json = JSON.stringify(value) ?? String(value);
+  return json.length > 80 ? `${json.slice(0, 80)}…` : json;
+}
+
+function first<T>(items: readonly T[], check: (item: T, i: number) => string | null): string | null {
+  for (const [i, item] of items.entries()) {
+    const wrong = check(item, i);
     if (wrong !== null) return wrong;
   }
   return null;

@@ -116,5 +116,13 @@ export function readPlanFile(path: string): PlanFile {
   const plan = file === null ? value : file.plan;
   const wrong = checkPlan(plan);
   if (wrong !== null) throw new DreyError('SIM_FILE', `${path} holds no plan that can run: ${wrong}`);
-  return { plan: plan as Plan, failure: file !== null && 'invariant' in file && 'kind' in file ? (file as FailureFile) : null };
+  return { plan: plan as Plan, failure: file !== null && 'invariant' in file && 'kind' in file ? checkedFailure(path, file as FailureFile) : null };
+}
+
+/** The parts of it that a run is compared with. */
+function checkedFailure(path: string, file: FailureFile): FailureFile {
+  const kinds: Readonly<Record<Finding, true>> = { safety: true, liveness: true, crash: true, nondeterminism: true, 'gave-up': true };
+  if (!Object.hasOwn(kinds, file.kind)) throw new DreyError('SIM_FILE', `${path} holds no failure: its kind is ${JSON.stringify(file.kind)}, and can be ${Object.keys(kinds).join(', ')}`);
+  for (const field of ['invariant', 'traceHash'] as const) if (typeof file[field] !== 'string') throw new DreyError('SIM_FILE', `${path} holds no failure: "${field}" cannot be ${JSON.stringify(file[field])}`);
+  return file;
 }

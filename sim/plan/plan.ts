@@ -9,7 +9,7 @@
 import type { Knobs, ServerKnobs } from '../world/knobs.ts';
 import type { Mark } from '../world/marks.ts';
 
-/** The name of a process ('server-2', 'client-1', 'jobmanager-1', 'taskmanager-3', 'kafka', 'storage'), or who it is when the fault strikes: 'leader', 'follower', 'any', 'master' (the leading job manager). 'follower as F': a part in a story; whoever is given it is called F from then on, and nobody is given two. */
+/** The name of a process ('server-2', 'jobmanager-1', 'taskmanager-3'; 'kafka' to be cut off from), or who it is when the fault strikes: 'leader', 'follower', 'any', 'master' (the leading job manager), 'worker', and 'it' or 'other': whose event it was that the fault waited for, and the far end of its frame. 'follower as F': a part in a story; whoever is given it is called F from then on, and nobody is given two. */
 export type Target = string;
 
 /**
@@ -41,7 +41,7 @@ export interface EventPattern {
 
 /** Durations in virtual ms. A fault undoes itself after `forMs`; a process that went down comes back after `downMs` (null: never in phase 1). */
 export type FaultAction =
-  /** Loss of power (`keeps: 'durable'`) or SIGKILL (`'page-cache'`). `disk`: what it comes back to. */
+  /** Loss of power (`keeps: 'durable'`) or SIGKILL (`'page-cache'`). */
   | { readonly kind: 'crash'; readonly on: Target; readonly keeps: 'durable' | 'page-cache'; readonly downMs: number | null }
   /** Several at one instant; each comes back `staggerMs` after the one before it. */
   | { readonly kind: 'power-failure'; readonly on: readonly Target[]; readonly downMs: number; readonly staggerMs: number }

@@ -1,5 +1,5 @@
 /** The same plan with less in it. Nothing here runs anything. */
-import type { FaultAction, FaultPlan, Moment, OpPlan, Plan } from '../plan/plan.ts';
+import type { ClusterPlan, FaultAction, FaultPlan, Moment, OpPlan, Plan } from '../plan/plan.ts';
 
 /** Without what waits for something that is not there: it would wait for ever. */
 function settled(plan: Plan): Plan {
@@ -80,6 +80,27 @@ export function withServers(plan: Plan, keep: readonly number[], fold = false): 
     const number = numbers.get(Number(sid)) ?? (fold ? ((Number(sid) - 1) % keep.length) + 1 : null);
     return number === null ? null : `server-${number}`;
   };
+  const kept = <T>(all: readonly T[]): T[] => keep.map((sid) => all[sid - 1] as T);
+  const core = plan.core?.flatMap((sid) => numbers.get(sid) ?? []);
+  const { core: _, ...rest } = plan;
+  return settled({
+    ...rest, servers: keep.length, serverKnobs: kept(plan.serverKnobs), clocks: kept(plan.clocks), ...renamedIn(plan, rename),
+    ...(core !== undefined && core.length > keep.length / 2 ? { core } : {}),
+  });
+}
+
+/** A smaller cluster: what was done to managers that are not there any more is left out. */
+export function withCluster(plan: Plan, cluster: ClusterPlan): Plan {
+  const rename = (name: string): string | null => {
+    const [, kind, number] = /^(job|task)manager-(\d+)$/.exec(name) ?? [];
+    return kind === undefined || Number(number) <= (kind === 'job' ? cluster.jobManagers : cluster.taskManagers) ? name : null;
+  };
+  const { goneForGood } = cluster;
+  return settled({ ...plan, ...renamedIn(plan, rename), cluster: { ...cluster, ...(goneForGood === undefined ? {} : { goneForGood: goneForGood.filter((name) => rename(name) !== null) }) } });
+}
+
+/** Null for a name: it is gone, and so is what was done to it, or waited for it. */
+function renamedIn(plan: Plan, rename: (name: string) => string | null): Pick<Plan, 'faults' | 'ops'> {
   const moment = (when: Moment): Moment | null => {
     if (when.event === undefined) return when;
     const who = rename(when.event.who);
@@ -97,13 +118,7 @@ export function withServers(plan: Plan, keep: readonly number[], fold = false): 
     const target = to === undefined ? null : rename(to);
     return [{ ...rest, when, ...(target === null ? {} : { to: target }) }];
   });
-  const kept = <T>(all: readonly T[]): T[] => keep.map((sid) => all[sid - 1] as T);
-  const core = plan.core?.flatMap((sid) => numbers.get(sid) ?? []);
-  const { core: _, ...rest } = plan;
-  return settled({
-    ...rest, servers: keep.length, serverKnobs: kept(plan.serverKnobs), clocks: kept(plan.clocks), faults, ops,
-    ...(core !== undefined && core.length > keep.length / 2 ? { core } : {}),
-  });
+  return { faults, ops };
 }
 
 /** Null: nobody is left whom it could strike. */

@@ -8,7 +8,7 @@ import type { RunResult } from '../run/result.ts';
 import { ddmin } from './ddmin.ts';
 import { Oracle, type RunPlan } from './oracle.ts';
 import { allOrdinary, moreOrdinary, unusual } from './ordinary.ts';
-import { choicesOfServers, sentBy, withClients, withFaults, withOps, withServers, withSkipped, type OpRange } from './parts.ts';
+import { choicesOfServers, sentBy, withClients, withCluster, withFaults, withOps, withServers, withSkipped, type OpRange } from './parts.ts';
 import { allRounded, shifted, simplerFaultTimes } from './times.ts';
 
 export interface ShrinkOptions {
@@ -143,7 +143,7 @@ async function smallerCluster(oracle: Oracle): Promise<void> {
     const { plan } = oracle;
     const { cluster } = plan;
     if (cluster === undefined) return;
-    for (let n = 1; n < cluster[field]; n *= 2) if (await oracle.fails({ ...plan, cluster: { ...cluster, [field]: n } })) break;
+    for (let n = 1; n < cluster[field]; n *= 2) if (await oracle.fails(withCluster(plan, { ...cluster, [field]: n }))) break;
   }
 }
 

@@ -79,6 +79,25 @@ test('what is wrong with a file is said in one line', (t) => {
   wrong({ ...plan, faults: [{ ...second, when: { after: 'f1' } }] }, /fault f2 waits for "f1", which is not there/);
   wrong({ ...plan, skip: ['client 2'] }, /skip "client 2"/);
   wrong({ ...plan, clients: [{ id: 1 }] }, /client 1: "kind" is missing/);
+  wrong({ ...plan, clients: [plan.clients[0], plan.clients[0]] }, /client 1 is there twice/);
+  wrong({ ...plan, mutant: 7 }, /"mutant" cannot be 7/);
+  // What would run for ever, or fall over where nobody expects it.
+  wrong({ ...plan, untilMs: 1e300 }, /"untilMs" cannot be 1e\+300/);
+  wrong({ ...plan, knobs: {} }, /knobs: "segmentBytes" is missing/);
+  wrong({ ...plan, knobs: { ...plan.knobs, detectMs: 'soon' } }, /knobs: "detectMs" cannot be "soon"/);
+  wrong({ ...plan, clocks: plan.clocks.map(() => ({ rate: 0, wallOffMs: 0 })) }, /clock of server-1: "rate" cannot be 0/);
+  wrong({ ...plan, serverKnobs: plan.serverKnobs.map(() => null) }, /serverKnobs of server-1: it is not an object/);
+  wrong({ ...plan, core: [6] }, /"core" cannot be \[6\]/);
+  // What would silently never strike.
+  wrong({ ...plan, faults: [{ ...first, when: { atMS: 5 } }] }, /fault f1: there is no field "atMS"; there are atMs, after, event, plusMs/);
+  wrong({ ...plan, faults: [{ ...first, action: { kind: 'pause', on: 'leeder', forMs: 5 } }] }, /fault f1 is on "leeder", and that is nobody: leader, follower/);
+  wrong({ ...plan, faults: [{ ...first, action: { kind: 'pause', on: 'taskmanager-1', forMs: 5 } }] }, /fault f1 is on taskmanager-1, and the plan has no "cluster"/);
+  wrong({ ...plan, faults: [{ ...first, when: { event: { who: 'server-8', name: 'Deliver' } } }] }, /fault f1 waits for server-8, and the servers are server-1 to server-5/);
+  wrong({ ...plan, faults: [{ ...first, when: { after: 'f2' } }, { ...second, when: { after: 'f1' } }] }, /"f1" waits for itself/);
+  wrong({ ...plan, ops: [{ id: 'o1', when: {}, client: 9, op: 'set', path: '/a' }] }, /op o1: "client" cannot be 9/);
+  wrong({ ...plan, faults: [null] }, /a fault has no id/);
+  wrong({ ...plan, faults: [{ ...first, action: { kind: '__proto__' } }] }, /there is no kind of fault "__proto__"/);
+  wrong({ kind: 'odd', invariant: 'Agreement', plan }, /its kind is "odd"/);
   t.throws(() => readPlanFile(join(dir, 'missing.json')), { code: 'SIM_FILE', message: /cannot be read \(ENOENT\)/ });
 });
 
