@@ -166,5 +166,6 @@ export const clusterMixes = {
   'worker-loss': (prng) => ({ recipes: prng.chance(0.5) ? worker : shuffled(worker, prng).slice(0, 4), ensemble: [] }),
   'master-loss': (prng) => ({ recipes: [...(prng.chance(0.5) ? master : shuffled(master, prng).slice(0, 4)), ...(prng.chance(0.5) ? shuffled(worker, prng).slice(0, 2) : [])], ensemble: [] }),
   'kafka-outage': (prng) => ({ recipes: [...kafka, ...(prng.chance(0.5) ? shuffled(worker, prng).slice(0, 2) : [])], ensemble: [] }),
+  'storage-failure': (prng) => ({ recipes: [...storage, ...storage, ...(prng.chance(0.5) ? shuffled(worker, prng).slice(0, 2) : [])], ensemble: [] }),
   orchestrator: (prng) => ({ recipes: shuffled(CLUSTER_RECIPES, prng).slice(0, prng.between(3, CLUSTER_RECIPES.length)), ensemble: prng.chance(0.6) ? shuffled(ENSEMBLE, prng).slice(0, prng.between(1, 4)) : [] }),
 } satisfies Record<string, (prng: Prng) => ClusterMix>;

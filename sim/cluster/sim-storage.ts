@@ -58,7 +58,8 @@ export class SimStorage {
 
   #call<R>(life: Life, prng: Prng, verb: StorageVerb, path: string, take: () => R): Promise<R> {
     return new Promise((resolve, reject) => {
-      const tookMs = 0.2 + prng.float() * 2 + this.extraMs;
+      // One that is slow is not equally slow for everybody: what was asked for later may be done earlier.
+      const tookMs = 0.2 + prng.float() * 2 + (this.extraMs === 0 ? 0 : this.extraMs * prng.float() * 1.5);
       const takesPlaceAt = prng.float() * tookMs;
       const isLost = prng.chance(0.5);
       const key = `${life.name}/${verb}`;

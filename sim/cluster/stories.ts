@@ -40,6 +40,22 @@ export const clusterStories: readonly Scenario[] = [
     cluster: { transactionTimeoutMs: 3000, mayLose: true, job: prng.pick(['pass', 'counts']), records: 600 },
     faults: [{ when: pointer(2), action: { kind: 'kafka-outage', forMs: MS(prng, 5000, 6000) } }],
   })),
+  ...story('scenario', ['aborted-checkpoint'], 'a checkpoint is given up, the next one completes, and all workers lose power before they hear of it: what was staged for either is committed', ['checkpoint aborted', 'job restarted'], (prng) => ({
+    faults: [1, 2, 3].flatMap((turn) => [
+      { when: { atMs: 2200 * turn + MS(prng, 0, 400), event: { who: 'any', name: 'receive ackCheckpoint', nth: prng.between(1, 2) } }, action: { kind: 'storage-error', on: 'any', what: 'put', times: 1 } as const },
+      { when: { after: `f${2 * turn - 1}`, event: { who: 'any', name: 'pointer written' } }, action: { kind: 'power-failure', on: ['taskmanager-1', 'taskmanager-2', 'taskmanager-3'], downMs: MS(prng, 50, 300), staggerMs: 5 } as const },
+    ]),
+    cluster: { job: prng.pick(['pass', 'pass', 'counts']), records: 400 },
+  })),
+  ...story('scenario', ['late-receiver'], 'tasks that have nothing to read say so before the task that they say it to is there: event time goes on without them', ['job restarted'], (prng) => ({
+    // Whoever is clogged is registered, and hears late what it shall run.
+    faults: [
+      { when: { atMs: 0, event: { who: 'any', name: 'receive registered', nth: 3 } }, action: { kind: 'clog', from: 'master', to: `taskmanager-${prng.between(1, 3)}`, forMs: MS(prng, 30, 600) } },
+      { when: { atMs: MS(prng, 2500, 4000) }, action: { kind: 'crash', on: 'taskmanager-1', keeps: 'page-cache', downMs: MS(prng, 50, 1500) } },
+      { when: { after: 'f2', event: { who: 'any', name: 'receive registered' } }, action: { kind: 'clog', from: 'master', to: `taskmanager-${prng.between(2, 3)}`, forMs: MS(prng, 30, 600) } },
+    ],
+    cluster: { job: 'windows', partitions: 2, parallelism: 6 },
+  })),
   ...story('scenario', ['deposed-master'], 'a deposed master that does not know it yet goes on to write and to command its workers: nothing of it takes effect', ['command fenced', 'master took over'], (prng) => ({
     faults: [1, 2, 3].flatMap((turn) => {
       const atMs = 1000 + 2300 * turn;
