@@ -11,7 +11,12 @@ import { diskError, type CrashableOptions, type Schedule } from './journal-files
 /** As many as a log of LevelDB that is not yet compacted may hold. */
 const BATCHES_KEPT = 32;
 
-type Op = { readonly key: string; readonly value: Uint8Array | undefined };
+/** A value of undefined: none. */
+interface Entry {
+  readonly key: string;
+  value: Uint8Array | undefined;
+}
+type Op = Readonly<Entry>;
 
 export class CrashableKvStores implements KvStores {
   readonly #schedule: Schedule;
@@ -60,7 +65,7 @@ export class CrashableKv {
   /** What a crash leaves at least. */
   #durable = new Map<string, Uint8Array>();
   /** The newest durable batches, oldest first: what their keys were before. */
-  readonly #log: Map<string, Uint8Array | undefined>[] = [];
+  readonly #log: Entry[][] = [];
   /** Answered and not durable, in order. */
   #volatile: Op[][] = [];
   /** Answered with an error: whether they are in the log is found out when the store is opened again. */
@@ -142,15 +147,15 @@ export class CrashableKv {
    * too old to be in the log.
    */
   loseBatch(key: string): boolean {
-    const at = this.#log.findLastIndex((before) => before.has(key));
+    const at = this.#log.findLastIndex((before) => before.some((entry) => entry.key === key));
     const [lost] = at < 0 ? [] : this.#log.splice(at, 1);
     if (lost === undefined) return false;
-    for (const [each, value] of lost) {
-      const later = this.#log.find((before, i) => i >= at && before.has(each));
-      if (later !== undefined) later.set(each, value);
+    for (const entry of lost) {
+      const later = this.#log.slice(at).flatMap((before) => before.filter((other) => other.key === entry.key))[0];
+      if (later !== undefined) later.value = entry.value;
       else {
-        applyTo(this.#durable, [{ key: each, value }]);
-        applyTo(this.data, [{ key: each, value }]);
+        applyTo(this.#durable, [entry]);
+        applyTo(this.data, [entry]);
       }
     }
     return true;
@@ -167,7 +172,7 @@ export class CrashableKv {
 
   batch(life: number, ops: readonly KvOp[], sync: boolean, done: Callback): void {
     if (life !== this.life) return;
-    const batch: Op[] = ops.map((op) => ({ key: op.key, value: op.type === 'put' ? Uint8Array.prototype.slice.call(op.value) : undefined }));
+    const batch: Op[] = ops.map((op) => ({ key: op.key, value: op.type === 'put' ? new Uint8Array(op.value) : undefined }));
     this.#inFlight.add(batch);
     this.later(this.latency(), () => {
       this.#inFlight.delete(batch);
@@ -187,15 +192,17 @@ export class CrashableKv {
         this.counts.synced++;
         this.#makeDurable(batch);
         // What was written before this batch and not synced stays in doubt, but may not undo it.
-        const keys = new Set(batch.map((op) => op.key));
-        this.#volatile = this.#volatile.map((ops) => ops.filter((op) => !keys.has(op.key)));
+        if (this.#volatile.length > 0) {
+          const keys = new Set(batch.map((op) => op.key));
+          this.#volatile = this.#volatile.map((ops) => ops.filter((op) => !keys.has(op.key)));
+        }
       } else this.#volatile.push(batch);
       this.tell(() => done(null));
     });
   }
 
   #makeDurable(batch: readonly Op[]): void {
-    this.#log.push(new Map(batch.map(({ key }) => [key, this.#durable.get(key)])));
+    this.#log.push(batch.map(({ key }) => ({ key, value: this.#durable.get(key) })));
     if (this.#log.length > BATCHES_KEPT) this.#log.shift();
     applyTo(this.#durable, batch);
   }
@@ -304,6 +311,8 @@ class SortedMap {
   /** In order; null when a key has come or gone since. */
   #keys: string[] | null = [];
   readonly #frozen = new Set<Frozen>();
+  /** Some key has, or had, units in which UTF-16's order is not that of the UTF-8 bytes. */
+  #hasHighUnits = false;
   bytes = 0;
 
   get(key: string): Uint8Array | undefined {
@@ -312,7 +321,10 @@ class SortedMap {
 
   set(key: string, value: Uint8Array): void {
     const old = this.#remember(key);
-    if (old === undefined) this.#keys = null;
+    if (old === undefined) {
+      this.#keys = null;
+      this.#hasHighUnits ||= HIGH_UNITS.test(key);
+    }
     this.bytes += value.length - (old === undefined ? -key.length : old.length);
     this.#map.set(key, value);
   }
@@ -326,21 +338,41 @@ class SortedMap {
   }
 
   keys(): readonly string[] {
-    this.#keys ??= sortedKeys([...this.#map.keys()]);
+    this.#keys ??= this.#sorted([...this.#map.keys()]);
     return this.#keys;
   }
 
   range(gte: string, lt: string, limit: number, frozen: Frozen): [string, Uint8Array][] {
-    const gone = [...frozen.before].filter(([key, value]) => value !== undefined && !this.#map.has(key)).map(([key]) => key);
-    const keys = gone.length === 0 ? this.keys() : sortedKeys([...this.keys(), ...gone]);
+    const { before } = frozen;
+    const gone = [...before].filter(([key, value]) => value !== undefined && !this.#map.has(key)).map(([key]) => key);
+    const keys = gone.length === 0 ? this.keys() : this.#sorted([...this.keys(), ...gone]);
     const out: [string, Uint8Array][] = [];
-    for (let i = lowerBound(keys, gte); i < keys.length && out.length < limit; i++) {
+    const end = this.#lowerBound(keys, lt);
+    for (let i = this.#lowerBound(keys, gte); i < end && out.length < limit; i++) {
       const key = keys[i] as string;
-      if (compareUtf8(key, lt) >= 0) break;
-      const value = frozen.before.has(key) ? frozen.before.get(key) : this.#map.get(key);
+      const value = before.size > 0 && before.has(key) ? before.get(key) : this.#map.get(key);
       if (value !== undefined) out.push([key, value]);
     }
     return out;
+  }
+
+  /** In the order of their UTF-8 bytes: that of UTF-16 units, which needs no comparator, unless there are high ones. */
+  #sorted(keys: string[]): string[] {
+    return this.#hasHighUnits ? keys.sort(compareUtf8) : keys.sort();
+  }
+
+  /** Index of the first key that is not below. */
+  #lowerBound(keys: readonly string[], key: string): number {
+    const isPlain = !this.#hasHighUnits && !HIGH_UNITS.test(key);
+    let low = 0;
+    let high = keys.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const at = keys[middle] as string;
+      if (isPlain ? at < key : compareUtf8(at, key) < 0) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
   freeze(): Frozen {
@@ -375,21 +407,7 @@ function applyTo(target: { set(key: string, value: Uint8Array): unknown; delete(
   }
 }
 
-/** In the order of their UTF-8 bytes: that of UTF-16 units, which needs no comparator, unless there are surrogates. */
-function sortedKeys(keys: string[]): string[] {
-  return keys.some((key) => /[\ud800-\udfff]/.test(key)) ? keys.sort(compareUtf8) : keys.sort();
-}
-
-function lowerBound(keys: readonly string[], key: string): number {
-  let low = 0;
-  let high = keys.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (compareUtf8(keys[middle] as string, key) < 0) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
+const HIGH_UNITS = /[\ud800-\uffff]/;
 
 /** Order of the UTF-8 bytes: that of UTF-16 units, except that surrogates come after all other units. */
 export function compareUtf8(a: string, b: string): number {

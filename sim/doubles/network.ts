@@ -35,6 +35,8 @@ interface End {
   fate: 'flows' | 'lost' | number;
 }
 interface Flight {
+  /** Which end has sent it. */
+  readonly end: End;
   readonly frame: Uint8Array;
   readonly corrupt: boolean;
   /** Its number in the recording; -1: nobody records. */
@@ -229,45 +231,51 @@ export class Network {
       const flight = this.#flight(end, route.corruptNext ? route.corrupted(frame) : frame, route.corruptNext);
       route.corruptNext = false;
       if (route.blocked || end.held.length > 0) end.held.push(flight);
-      else this.#fly(end, flight, route.latencyMs());
+      else this.#fly(flight, route.latencyMs());
     }
     if (this.onMessage === null || type === null) return;
     this.onMessage('send', from, to, type, () => ({ ...this.#decode(frame) }));
     end.transport.process.unwind();
   }
 
-  #fly(end: End, flight: Flight, latencyMs: number): void {
+  #fly(flight: Flight, latencyMs: number): void {
+    const { end } = flight;
     const nowMs = this.#world.nowMs;
     const slowMs = this.#slowMs.size === 0 ? 0 : (this.#slowMs.get(end.transport.sid) ?? 0) + (this.#slowMs.get(end.peer.transport.sid) ?? 0);
     end.lastArrivalMs = Math.max(nowMs + latencyMs + slowMs, end.lastArrivalMs);
-    this.#world.schedule(end.lastArrivalMs - nowMs, () => this.#arrive(end, flight), end.peer.transport.process.usesPromises);
+    this.#world.schedule(end.lastArrivalMs - nowMs, this.#arrive, end.peer.transport.process.usesPromises, flight);
   }
 
-  #arrive(end: End, flight: Flight): void {
+  /** Not a method: it is what events do, with the flight as their subject. */
+  readonly #arrive = (flight: Flight): void => {
+    const { end } = flight;
     const { peer } = end;
     const { transport } = peer;
-    if (typeof end.fate === 'number') return this.#arriveLate(end, flight, end.fate);
+    if (typeof end.fate === 'number') return this.#arriveLate(flight, end.fate);
     if (end.fate === 'lost' || !peer.open) {
       this.#arrived(flight, true);
       if (peer.vanished && end.open && this.#running(transport.sid) !== null) this.#tell(end, peer.route);
       return;
     }
     this.#arrived(flight, false);
-    transport.process.run(() => {
-      if (peer.open) this.#receive(end, flight);
-    });
-  }
+    transport.process.run(this.#receiveIfOpen, flight);
+  };
 
   /** From a connection that is over: the receiver has to know. */
-  #arriveLate(end: End, flight: Flight, atMs: number): void {
-    const { transport } = end.peer;
+  #arriveLate(flight: Flight, atMs: number): void {
+    const { transport } = flight.end.peer;
     this.#world.schedule(Math.max(0, atMs - this.#world.nowMs), () => {
       this.#arrived(flight, !transport.running);
-      if (transport.running) transport.process.run(() => this.#receive(end, flight));
+      if (transport.running) transport.process.run(this.#receive, flight);
     });
   }
 
-  #receive({ peer, transport: { sid } }: End, { frame, corrupt }: Flight): void {
+  readonly #receiveIfOpen = (flight: Flight): void => {
+    if (flight.end.peer.open) this.#receive(flight);
+  };
+
+  readonly #receive = ({ end, frame, corrupt }: Flight): void => {
+    const { peer, transport: { sid } } = end;
     const { transport } = peer;
     if (this.onMessage !== null) {
       // What was corrupted on its way is nothing that anybody waits for.
@@ -276,13 +284,13 @@ export class Network {
       transport.process.unwind();
     }
     transport.handler?.frame(peer.channel, frame);
-  }
+  };
 
   #release(from: number, to: number): void {
     const route = this.#route(from, to);
     if (route.blocked) return;
     const latencyMs = route.latencyMs();
-    for (const end of this.#ends.values()) if (end.route === route) for (const flight of end.held.splice(0)) this.#fly(end, flight, latencyMs);
+    for (const end of this.#ends.values()) if (end.route === route) for (const flight of end.held.splice(0)) this.#fly(flight, latencyMs);
   }
 
   // ------------------------------------------------------------ ends
@@ -306,7 +314,7 @@ export class Network {
   #break(end: End, lateMs?: number): void {
     for (const each of [end, end.peer]) {
       each.fate = lateMs === undefined ? 'lost' : this.#world.nowMs + lateMs;
-      for (const flight of each.held.splice(0)) this.#arrive(each, flight);
+      for (const flight of each.held.splice(0)) this.#arrive(flight);
       this.#world.schedule(each.route.latencyMs(), () => this.#down(each));
     }
   }
@@ -368,7 +376,7 @@ export class Network {
 
   #flight(end: End, frame: Uint8Array, corrupt = false): Flight {
     const { recorder, nowMs } = this.#world;
-    return { frame, corrupt, recorded: recorder === null ? -1 : recordSent(recorder, end.transport.process.name, end.peer.transport.process.name, this.#decodeOrNull(frame), frame.length, nowMs) };
+    return { end, frame, corrupt, recorded: recorder === null ? -1 : recordSent(recorder, end.transport.process.name, end.peer.transport.process.name, this.#decodeOrNull(frame), frame.length, nowMs) };
   }
   #arrived({ recorded }: Flight, lost: boolean): void {
     this.#world.recorder?.arrived(recorded, this.#world.nowMs, lost);

@@ -7,7 +7,7 @@ import { decodeHardState, decodeHead, isBefore, KIND_GROUP, KIND_HARD_STATE, KIN
 import { segmentNumber } from '../../coord/storage/journal-segment.ts';
 import { appliedKey } from '../../coord/storage/state-store.ts';
 import type { CrashableJournalFiles } from '../doubles/journal-files.ts';
-import type { CrashableKvStores } from '../doubles/kv.ts';
+import type { CrashableKv, CrashableKvStores } from '../doubles/kv.ts';
 import { chainHash } from './hash.ts';
 
 export interface Disk {
@@ -20,7 +20,7 @@ export type ChainOf = (zxid: Zxid) => number | undefined;
 
 export class DurableLog {
   readonly #files: CrashableJournalFiles;
-  readonly #kvs: CrashableKvStores;
+  readonly #state: CrashableKv;
   readonly #chainOf: ChainOf;
   #segment = 0;
   #offset = 0;
@@ -33,7 +33,8 @@ export class DurableLog {
   readonly #chains: number[] = [];
   #baseZxid: Zxid = 0;
   #baseChain = 0;
-  #generation = 0;
+  /** The key without which there is no state that the log continues; null: it needs none. */
+  #stateKey: string | null = null;
   acceptedEpoch = 0;
   currentEpoch = 0;
   /** What the disk says of itself: the log was found damaged, and no snapshot has been installed since. */
@@ -43,7 +44,7 @@ export class DurableLog {
 
   constructor({ files, kvs }: Disk, chainOf: ChainOf) {
     this.#files = files;
-    this.#kvs = kvs;
+    this.#state = kvs.store('state');
     this.#chainOf = chainOf;
   }
 
@@ -55,7 +56,7 @@ export class DurableLog {
     return this.#hasState ? this.#end : 0;
   }
   get #hasState(): boolean {
-    return this.#generation === 0 || this.#kvs.store('state').isDurable(appliedKey(this.#generation));
+    return this.#stateKey === null || this.#state.isDurable(this.#stateKey);
   }
   get #end(): Zxid {
     return this.#zxids.at(-1) ?? this.#baseZxid;
@@ -123,7 +124,7 @@ export class DurableLog {
         if (isAhead && !isPurged) return false;
         this.#raise(head.acceptedEpoch, head.currentEpoch);
         this.suspect = head.suspect;
-        this.#generation = head.generation;
+        this.#stateKey = head.generation === 0 ? null : appliedKey(head.generation);
         if (!this.#begun || previous === null) {
           if (this.#begun) onRestart?.(this.#end, record.prevZxid);
           this.#restart(record.prevZxid);

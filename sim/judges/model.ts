@@ -250,14 +250,11 @@ export class Model {
   differs(path: string, zxid: Zxid, stat: Stat): string | null {
     const node = this.at(path, zxid);
     if (node === null) return 'there is no such znode';
-    const pairs: [string, unknown, unknown][] = [
-      ['czxid', stat.czxid, node.czxid], ['mzxid', stat.mzxid, node.mzxid], ['pzxid', stat.pzxid, node.pzxid], ['version', stat.version, node.version],
-      ['cversion', stat.cversion, 2 * node.creates - node.children.size], ['numChildren', stat.numChildren, node.children.size],
-      ['ephemeralOwner', stat.ephemeralOwner, node.owner], ['dataLength', stat.dataLength, node.data === null ? 0 : Buffer.byteLength(node.data)],
-      ['aversion', stat.aversion, node.aversion], ['ctime', stat.ctime, node.ctime], ['mtime', stat.mtime, node.mtime],
-    ];
-    for (const [name, seen, expected] of pairs) if (seen !== expected) return `${name} is ${String(seen)}, not ${String(expected)}`;
-    return null;
+    return differing('czxid', stat.czxid, node.czxid) ?? differing('mzxid', stat.mzxid, node.mzxid) ?? differing('pzxid', stat.pzxid, node.pzxid) ??
+      differing('version', stat.version, node.version) ?? differing('cversion', stat.cversion, 2 * node.creates - node.children.size) ??
+      differing('numChildren', stat.numChildren, node.children.size) ?? differing('ephemeralOwner', stat.ephemeralOwner, node.owner) ??
+      differing('dataLength', stat.dataLength, node.data === null ? 0 : Buffer.byteLength(node.data)) ?? differing('aversion', stat.aversion, node.aversion) ??
+      differing('ctime', stat.ctime, node.ctime) ?? differing('mtime', stat.mtime, node.mtime);
   }
 
   /** Whether a write on this path may be refused with this code right before `zxid`. */
@@ -278,6 +275,10 @@ export class Model {
         return false;
     }
   }
+}
+
+function differing(name: string, seen: number | bigint, expected: number | bigint): string | null {
+  return seen === expected ? null : `${name} is ${seen}, not ${expected}`;
 }
 
 export function parentOf(path: string): string {

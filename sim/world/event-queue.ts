@@ -7,6 +7,9 @@ import type { TimerHandle } from '../../coord/base/ports.ts';
 import { Fifo } from '../../coord/base/fifo.ts';
 import type { Process } from './process.ts';
 
+/** What happens, and what it is told. */
+export type Happening<T> = (subject: T) => void;
+
 /** One thing that happens once. Of a process: only if it is still the same incarnation, later if it is paused. */
 export class SimEvent implements TimerHandle {
   readonly atMs: number;
@@ -17,12 +20,15 @@ export class SimEvent implements TimerHandle {
   /** It may leave something to microtasks. */
   readonly usesPromises: boolean;
   /** Null: cancelled, or it has happened. */
-  fn: (() => void) | null;
+  fn: Happening<never> | null;
+  /** What `fn` is told: for events of which there are so many that a closure for each would cost. */
+  readonly subject: unknown;
 
-  constructor(atMs: number, order: number, fn: () => void, usesPromises: boolean, process: Process | null, incarnation: number) {
+  constructor(atMs: number, order: number, fn: Happening<never>, subject: unknown, usesPromises: boolean, process: Process | null, incarnation: number) {
     this.atMs = atMs;
     this.order = order;
     this.fn = fn;
+    this.subject = subject;
     this.usesPromises = usesPromises;
     this.process = process;
     this.incarnation = incarnation;
@@ -38,7 +44,7 @@ export class SimEvent implements TimerHandle {
     if (process !== null) process.happen(this);
     else {
       this.fn = null;
-      fn();
+      fn(this.subject as never);
     }
   }
 }
@@ -50,8 +56,8 @@ export class EventQueue {
   #order = 0;
 
   /** `atMs` is not before the newest event that was taken. */
-  push(atMs: number, fn: () => void, usesPromises: boolean, process: Process | null = null, incarnation = 0): SimEvent {
-    const event = new SimEvent(atMs, this.#order++, fn, usesPromises, process, incarnation);
+  push(atMs: number, fn: Happening<never>, subject: unknown, usesPromises: boolean, process: Process | null, incarnation: number): SimEvent {
+    const event = new SimEvent(atMs, this.#order++, fn, subject, usesPromises, process, incarnation);
     if (atMs <= this.#nowMs) {
       this.#now.push(event);
       return event;

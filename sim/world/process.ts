@@ -87,21 +87,23 @@ export class Process implements Clock, Timers {
     }
   }
 
-  /** Runs `fn` as this process, now; not at all if it is dead, later if it is paused. */
-  run(fn: () => void): void {
-    if (this.alive) this.#run(this.#incarnation, fn);
+  /** Runs `fn` as this process, now; not at all if it is dead, later if it is paused. `fn` is told the subject. */
+  run(fn: () => void): void;
+  run<T>(fn: (subject: T) => void, subject: T): void;
+  run(fn: (subject: never) => void, subject?: unknown): void {
+    if (this.alive) this.#run(this.#incarnation, fn, subject);
   }
 
-  #run(incarnation: number, fn: () => void): void {
+  #run(incarnation: number, fn: (subject: never) => void, subject: unknown): void {
     if (incarnation !== this.#incarnation) return;
     if (this.#queued !== null) {
-      this.#queued.push(() => this.#run(incarnation, fn));
+      this.#queued.push(() => this.#run(incarnation, fn, subject));
       return;
     }
     const outer = this.#executing;
     this.#executing = incarnation;
     try {
-      fn();
+      fn(subject as never);
     } finally {
       this.#executing = outer;
     }
@@ -122,7 +124,7 @@ export class Process implements Clock, Timers {
     const { fn } = event;
     if (fn === null) return;
     event.fn = null;
-    this.#run(this.#incarnation, fn);
+    this.#run(this.#incarnation, fn, event.subject);
   }
 
   /** A timer by the clock of this process. */

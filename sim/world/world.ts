@@ -70,13 +70,15 @@ export class World {
     return this.#nowMs;
   }
 
-  /** `usesPromises` false: no code that knows promises runs within. */
-  schedule(delayMs: number, run: () => void, usesPromises = true): TimerHandle {
-    return this.#queue.push(this.#timeIn(delayMs), run, usesPromises);
+  /** `usesPromises` false: no code that knows promises runs within. `run` is told the subject. */
+  schedule(delayMs: number, run: () => void, usesPromises?: boolean): TimerHandle;
+  schedule<T>(delayMs: number, run: (subject: T) => void, usesPromises: boolean, subject: T): TimerHandle;
+  schedule(delayMs: number, run: (subject: never) => void, usesPromises = true, subject: unknown = undefined): TimerHandle {
+    return this.#queue.push(this.#timeIn(delayMs), run, subject, usesPromises, null, 0);
   }
   /** For Process. */
   scheduleFor(process: Process, incarnation: number, delayMs: number, run: () => void): TimerHandle {
-    return this.#queue.push(this.#timeIn(delayMs), run, process.usesPromises, process, incarnation);
+    return this.#queue.push(this.#timeIn(delayMs), run, undefined, process.usesPromises, process, incarnation);
   }
   #timeIn(delayMs: number): number {
     return delayMs <= 0 ? this.#nowMs : this.#nowMs + Math.ceil(delayMs * GRAIN) / GRAIN;
