@@ -18,9 +18,9 @@ export const electionMutants: readonly Mutant[] = [
     hunts: [{ scenario: 'ZK-1156', servers: 3 }], expects: ['TotalOrder', 'PrimaryIntegrity', 'ProcessConsistency', 'GlobalPrimaryOrder'],
   },
   {
-    name: 'leader-behind-a-follower', historic: 'ZK-335', summary: 'a leader goes on though a follower of its quorum is ahead of it',
+    name: 'leader-behind-a-follower', historic: 'ZK-335, STALE-VOTE', summary: 'a leader goes on though a follower of its quorum is ahead of it',
     edits: [{ file: LEADER, find: '    if (ahead && !learner.suspect) this.stepDown(', replace: '    if (ahead && learner.suspect) this.stepDown(' }],
-    hunts: [{ scenario: 'leader-loss', servers: 3 }, { scenario: 'split-brain', servers: 3 }], expects: ['TotalOrder', 'PrimaryIntegrity', 'CommittedLogMonotonicity', 'ProcessConsistency', 'QuorumDurability'],
+    hunts: [{ scenario: 'STALE-VOTE', servers: 5 }], expects: ['TotalOrder', 'PrimaryIntegrity', 'CommittedLogMonotonicity', 'ProcessConsistency', 'QuorumDurability'],
   },
   {
     name: 'lowest-vote-wins', historic: '', summary: 'the vote with the lowest zxid is preferred, and discovery does not look',

@@ -12,6 +12,21 @@ export const epochStories: readonly Scenario[] = [
     }
     t.crash('any', { atMs: t.ms(1300, 2000), event: { who: 'follower', name: 'send ACKEPOCH' } }, t.ms(20, 300));
   }),
+  ...stories(['STALE-VOTE'], 'a leader votes with a tail that its disk does not have yet, and loses it: the others have voted for it, and hold it to a vote that is not true any more; it must see in discovery that it is behind', ['elected by a vote that is not true any more'], (t) => {
+    const begun = t.begins();
+    t.crash('follower as B', { after: begun }, null);
+    const stalled = t.fault({ after: begun }, { kind: 'stall-disk', on: 'L', forMs: 1400 });
+    for (const part of ['F', 'G', 'A']) t.cast(`follower as ${part}`, { after: begun });
+    // F, G and A commit it.
+    t.writes(1, { after: stalled, plusMs: 1 }, t.prng.between(3, 15));
+    const alone = t.crash('A', { after: stalled, plusMs: 100 }, null);
+    // F and G hear L's vote and take it for theirs; nobody hears them, not even each other, before L is there again.
+    const forMs = t.ms(1500, 1900);
+    for (const [from, to] of [['F', 'L'], ['G', 'L']] as const) t.fault({ after: alone }, { kind: 'clog', from, to, forMs });
+    for (const [from, to] of [['F', 'G'], ['G', 'F']] as const) t.fault({ after: alone }, { kind: 'clog', from, to, forMs: forMs + t.ms(0, 40) });
+    const dead = t.crash('L', { after: alone, plusMs: t.ms(700, 1000) }, t.ms(420, 480));
+    t.passes({ after: dead, event: { who: 'L', name: 'State', where: { state: 'LEADING' } } }, 'elected by a vote that is not true any more');
+  }, { crowd: 0, servers: 5 }),
   ...stories(['ZK-2307', 'ZK-4269'], 'the write of the epochs fails; what was promised must not run ahead of the disk, and the server must start again', ['disk failed'], (t) => {
     t.begins();
     t.crash('L', { atMs: t.ms(1000, 1200) }, t.ms(300, 900));
