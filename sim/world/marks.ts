@@ -18,7 +18,7 @@ export const STORY_MARKS = [
   'SYNC at a deposed leader', 'an older tail against a newer epoch', 'died when brought in line by SNAP again', 'another leads after the disk of the first failed', 'died alone',
   'another master beside the old one', 'a master elected after one was back early', 'a worker registered after it was back early', 'a commit in doubt', 'stopped between prepare and commit',
   'a checkpoint of nothing',
-  'elected by a vote that is not true any more',
+  'elected by a vote that is not true any more', 'moved to a server that lags',
   'transaction timed out', 'transaction lost',
 ] as const;
 

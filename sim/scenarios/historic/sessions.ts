@@ -48,6 +48,19 @@ export const sessionStories: readonly Scenario[] = [
     t.op(1, 'sync-get', { after: next, plusMs: t.ms(2, 200) }, { path: '/w', mark: 'SYNC at a deposed leader' });
     t.fault({ after: begun }, { kind: 'clock-rate', on: 'L', rate: 0.5 });
   }, { clients: 2, crowd: 1 }),
+  ...stories(['K2'], 'a client that has been at the new leader comes back to the old one, which does not know that it is deposed: it is not shown less than it has seen', ['moved to a server that lags'], (t) => {
+    // Its session is known to both.
+    t.op(2, 'connect', { atMs: 600 });
+    const begun = t.begins();
+    t.fault({ after: begun }, { kind: 'clock-rate', on: 'L', rate: 0.5 });
+    const cut = t.isolate('L', { after: begun, plusMs: t.ms(5, 30) }, t.ms(1500, 2500));
+    const next = t.cast('leader as N', { after: cut, event: { who: 'any', name: 'Established' }, plusMs: 1 });
+    t.op(2, 'connect', { after: next }, { to: 'N' });
+    const written = t.writes(2, { after: next }, t.prng.between(1, 3));
+    t.op(2, 'connect', { after: written, plusMs: t.ms(0, 60) }, { to: 'L' });
+    t.passes({ after: written }, 'moved to a server that lags');
+    t.op(2, 'get', { after: written, plusMs: 60 }, { path: '/w' });
+  }, { clients: 2, crowd: 1 }),
   ...stories(['ETCD-20418'], 'a leader is stopped and goes on when others have elected: a SYNC that waited for it must not be answered from the past', ['SYNC at a deposed leader'], (t) => {
     const begun = t.begins();
     const paused = t.fault({ after: begun, plusMs: t.ms(5, 30) }, { kind: 'pause', on: 'L', forMs: t.ms(1200, 2000) });
