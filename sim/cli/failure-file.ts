@@ -2,8 +2,8 @@
  * A failure as a file: what broke, what led to it, what to do next, and the plan, with a line for each fault and client so that it can be read,
  * edited and compared. A file that holds a bare plan will do wherever one is asked for.
  */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
 import { DreyError } from '../../coord/base/errors.ts';
 import type { Plan } from '../plan/plan.ts';
 import { checkPlan } from './check-plan.ts';
@@ -75,8 +75,34 @@ function shortest(path: string): string {
 }
 
 export function writeFailureFile(path: string, file: FailureFile): void {
-  mkdirSync(dirname(path), { recursive: true });
+  makeDir(dirname(path));
   writeFileSync(path, formatFile(file));
+}
+
+/** Not with `recursive`, which never ends where a directory refuses to be made though its parent is there (/proc). */
+function makeDir(dir: string): void {
+  if (existsSync(dir)) return;
+  makeDir(dirname(resolve(dir)));
+  try {
+    mkdirSync(dir);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+}
+
+/** Before anything runs that takes a while: can files be written to this directory, or will it be possible to make it? */
+export function checkWritable(dir: string): void {
+  let at = resolve(dir);
+  while (!existsSync(at) && dirname(at) !== at) at = dirname(at);
+  const refuse = (why: string): never => {
+    throw new DreyError('SIM_OUT', `nothing can be written to ${dir}: ${at} ${why}; give --out another place`);
+  };
+  if (!statSync(at).isDirectory()) refuse('is not a directory');
+  try {
+    accessSync(at, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    refuse(`may not be written to (${(error as NodeJS.ErrnoException).code ?? String(error)})`);
+  }
 }
 
 export function formatFile(file: FailureFile | Plan): string {

@@ -83,7 +83,7 @@ class Child {
   #stderr = '';
 
   constructor(simulator: string, mutant: string | undefined) {
-    this.#process = fork(childPath(), [simulator, ...(mutant === undefined ? [] : [mutant])], { stdio: ['ignore', 'inherit', 'pipe', 'ipc'] });
+    this.#process = fork(childPath(), [simulator, ...(mutant === undefined ? [] : [mutant])], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
     this.#process.stderr?.on('data', (chunk: Buffer) => {
       this.#stderr = (this.#stderr + chunk.toString()).slice(-4000);
     });

@@ -1,7 +1,7 @@
 /** `drey sim mutants`: the kill table. */
 import { killMutants, killTable, type Kill } from '../mutants/kill.ts';
 import { mutants } from '../mutants/mutants.ts';
-import { EXIT } from './exit-codes.ts';
+import { EXIT, EXIT_INTERRUPTED } from './exit-codes.ts';
 import { checkMutant } from './options.ts';
 import { StatusLine } from './progress.ts';
 import type { Io } from './run.ts';
@@ -34,18 +34,20 @@ export async function mutantsCommand({ only, seeds, jobs, list, json }: MutantsO
       status.clear();
       if (!json && total > 1) io.screen.write(`${mutant}: ${killedBy === null ? `survived ${seedsNeeded} seeds` : `${killedBy} after ${seedsNeeded}`}\n`);
     };
-    kills = await killMutants({ seeds, jobs, onKill, ...(only === undefined ? {} : { only }) });
+    kills = await killMutants({ seeds, jobs, onKill, interrupted: io.interrupted, ...(only === undefined ? {} : { only }) });
   } finally {
     clearInterval(timer);
     status.clear();
   }
   const survivors = kills.filter(({ killedBy }) => killedBy === null);
-  if (json) io.out(JSON.stringify({ ok: survivors.length === 0, kills }));
+  const interrupted = io.interrupted.aborted;
+  if (json) io.out(JSON.stringify({ ok: survivors.length === 0, interrupted, kills }));
   else {
     io.out(killTable(kills));
-    io.out(survivors.length === 0 ? `all ${kills.length} killed` : `${survivors.length} of ${kills.length} survived: ${survivors.map(({ mutant }) => mutant).join(', ')}`);
+    io.out(survivors.length === 0 ? `${interrupted ? `interrupted; ${kills.length} of ${total}` : `all ${kills.length}`} killed` : `${survivors.length} of ${kills.length} survived: ${survivors.map(({ mutant }) => mutant).join(', ')}`);
     const odd = kills.filter(({ killedBy, expected }) => killedBy !== null && !expected);
     if (odd.length > 0) io.out(`caught by something else than what is meant to: ${odd.map(({ mutant, killedBy }) => `${mutant} (${killedBy})`).join(', ')}`);
   }
+  if (interrupted) return EXIT_INTERRUPTED;
   return survivors.length === 0 ? EXIT.ok : EXIT.safety;
 }

@@ -1,6 +1,6 @@
 /** `drey sim open FILE`: a page that shows the failing run and, beside it, the passing run that is most like it. */
 import { fork, spawn } from 'node:child_process';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Recorded } from '../record/recorded.ts';
 import { neighbour as nearestPassing } from '../shrink/why.ts';
@@ -9,7 +9,7 @@ import type { Plan } from '../plan/plan.ts';
 import { recordRun } from './record-run.ts';
 import { EXIT, EXIT_INTERRUPTED } from './exit-codes.ts';
 import { failing } from './failing.ts';
-import { commandsFor, sentence } from './failure-file.ts';
+import { checkWritable, commandsFor, sentence } from './failure-file.ts';
 import type { Io } from './run.ts';
 import type { Simulator } from './seed-report.ts';
 import { count, ms } from './text.ts';
@@ -27,6 +27,8 @@ export interface OpenOptions {
 const AFTER_MS = 100;
 
 export async function openCommand(simulator: Simulator, path: string, options: OpenOptions, io: Io): Promise<number> {
+  const page = options.out ?? `${path.replace(/\.json$/, '')}.html`;
+  checkWritable(dirname(page));
   const of = await failing(simulator, path);
   const { plan, result, failure } = of;
   const found = options.neighbour ? await explain(simulator, of, io) : null;
@@ -42,7 +44,7 @@ export async function openCommand(simulator: Simulator, path: string, options: O
       { label: 'elections', value: count(result.elections) }, { label: 'trace', value: result.traceHash },
     ],
     commands: Object.entries(commandsFor(path)).map(([label, command]) => ({ label, command })),
-  }, options.out ?? `${path.replace(/\.json$/, '')}.html`);
+  }, page);
   io.out(sentence(plan, failure, result.virtualMs));
   if (beside !== null) io.out(`beside it: the same run ${beside.label}`);
   else if (options.neighbour) io.out('nothing beside it: no single event, taken away, makes it pass');

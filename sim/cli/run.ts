@@ -1,12 +1,12 @@
 /** `drey sim SCENARIO`: seeds, one after the other or several at once, until one fails, all are done, or time is up. */
 import type { TraceEntry } from '../world/trace.ts';
 import { EXIT, EXIT_INTERRUPTED } from './exit-codes.ts';
-import { writeFailure } from './failure-file.ts';
-import { inChildren, inProcess, type Lanes } from './lanes.ts';
+import { checkWritable, writeFailure } from './failure-file.ts';
+import { inProcess, type Lanes } from './lanes.ts';
 import { progressText, StatusLine, type Screen } from './progress.ts';
 import { runSeeds } from './run-seeds.ts';
 import { runSeed, type SeedReport, type SeedTask, type Simulator } from './seed-report.ts';
-import { failureText, summaryJson, summaryText, type End, type RunOf } from './summary.ts';
+import { failureText, summaryJson, summaryText, type End, type RunOf, type Written } from './summary.ts';
 import { Tally } from './tally.ts';
 import { traceLine } from './text.ts';
 
@@ -39,21 +39,22 @@ export interface Io {
 /** One seed in so many runs twice and must end on the same trace: by its number, so that it does not matter where a range begins. */
 const TWICE_EVERY = 20;
 
-export async function runCommand(simulator: Simulator, options: RunCommandOptions, io: Io, lanes: Lanes = options.jobs > 1 ? inChildren(options.jobs, { mutant: options.mutant }) : inProcess(simulator)): Promise<number> {
+export async function runCommand(simulator: Simulator, options: RunCommandOptions, io: Io, lanes: Lanes = inProcess(simulator)): Promise<number> {
   const { scenario, servers, mutant, fromSeed, json } = options;
   const run: RunOf = { scenario, servers, jobs: options.jobs, ...(mutant === undefined ? {} : { mutant }) };
+  checkWritable(options.out);
   const status = new StatusLine(io.screen);
   const tally = new Tally(options.marks);
-  const failures: { report: SeedReport; path: string | null }[] = [];
+  const failures: { report: SeedReport; written: Written }[] = [];
   const total = options.seed !== undefined ? 1 : (options.seeds ?? Infinity);
   const totalSeconds = options.minutes === undefined ? Infinity : options.minutes * 60;
   const onReport = (report: SeedReport): boolean => {
     tally.add(report);
     if (report.failure !== null) {
-      const path = writeFailure(options.out, report);
-      failures.push({ report, path });
+      const written = tryToWrite(options.out, report);
+      failures.push({ report, written });
       status.clear();
-      if (!json) io.out(`${failureText(report, report.failure, path)}\n`);
+      if (!json) io.out(`${failureText(report, report.failure, written)}\n`);
     } else status.update(() => progressText(tally, status.seconds, total, totalSeconds));
     // What could not be decided is counted and written, and says nothing against going on.
     return report.failure === null || report.failure.kind === 'gave-up' || options.keepGoing;
@@ -74,6 +75,15 @@ export async function runCommand(simulator: Simulator, options: RunCommandOption
   else io.out(summaryText(run, tally, end));
   if (end.interrupted) return EXIT_INTERRUPTED;
   return EXIT[tally.finding ?? 'ok'];
+}
+
+/** A disk that is full does not hide the failure. */
+function tryToWrite(dir: string, report: SeedReport): Written {
+  try {
+    return { path: writeFailure(dir, report) };
+  } catch (error) {
+    return { path: null, why: error instanceof Error ? error.message : String(error) };
+  }
 }
 
 function* tasks(run: RunOf, { seed, seeds, fromSeed }: RunCommandOptions): Generator<SeedTask> {

@@ -1,11 +1,12 @@
 /** `drey sim shrink FILE`: a smaller plan that fails in the same way, in a file of its own. */
+import { dirname } from 'node:path';
 import { shrinkPlan, type Shrunk, type Size } from '../shrink/shrink-plan.ts';
 import type { RunPlan } from '../shrink/oracle.ts';
 import { describeFault } from '../shrink/describe.ts';
 import { runToResult } from './crash-result.ts';
 import { EXIT, EXIT_INTERRUPTED } from './exit-codes.ts';
 import { failing } from './failing.ts';
-import { commandsFor, failureFile, writeFailureFile } from './failure-file.ts';
+import { checkWritable, commandsFor, failureFile, writeFailureFile } from './failure-file.ts';
 import { StatusLine } from './progress.ts';
 import type { Io } from './run.ts';
 import { failureOf, type Simulator } from './seed-report.ts';
@@ -19,6 +20,8 @@ export interface ShrinkCommandOptions {
 
 export async function shrinkCommand(simulator: Simulator, path: string, { seconds, out, json }: ShrinkCommandOptions, io: Io): Promise<number> {
   const status = new StatusLine(io.screen);
+  const to = out ?? smallName(path);
+  checkWritable(dirname(to));
   const { plan, result, failure, insteadOf } = await failing(simulator, path);
   if (insteadOf !== null && !json) io.out(`It fails otherwise than the file says (${insteadOf}): ${failure.invariant} is what is kept.`);
   const run: RunPlan = async (each, how) => {
@@ -31,10 +34,9 @@ export async function shrinkCommand(simulator: Simulator, path: string, { second
     onProgress: (step, runs, size) => status.update(() => `${step}: ${sizeText(size)} left; ${countOf(runs, 'run')}, ${Math.round(status.seconds)} of ${seconds} s`),
   });
   status.clear();
-  const to = out ?? smallName(path);
   writeFailureFile(to, failureFile(to, shrunk.plan, failureOf(simulator, shrunk.plan, shrunk.result), shrunk.result.virtualMs, shrunk.result.traceHash));
   if (json) io.out(JSON.stringify({ file: to, kind: failure.kind, invariant: failure.invariant, before: shrunk.before, after: shrunk.after, runs: shrunk.runs, seconds: Number(status.seconds.toFixed(2)), outOfTime: shrunk.outOfTime }));
-  else io.out(shrunkText(shrunk, failure.invariant, to, status.seconds));
+  else io.out(shrunkText(shrunk, failure.invariant, to, status.seconds, io.interrupted.aborted));
   return io.interrupted.aborted ? EXIT_INTERRUPTED : EXIT.ok;
 }
 
@@ -46,10 +48,10 @@ function sizeText({ faults, clients, ops, servers }: Size): string {
   return `${countOf(faults, 'fault')}, ${countOf(clients, 'client')}, ${countOf(ops, 'op')}, ${countOf(servers, 'server')}`;
 }
 
-function shrunkText({ plan, before, after, runs, outOfTime, result }: Shrunk, invariant: string, to: string, seconds: number): string {
+function shrunkText({ plan, before, after, runs, outOfTime, result }: Shrunk, invariant: string, to: string, seconds: number, interrupted: boolean): string {
   const row = (what: string, of: (size: Size) => string): string => `  ${what.padEnd(18)}${of(before).padStart(14)}${of(after).padStart(14)}`;
   return [
-    `${invariant} still fails, with less; ${countOf(runs, 'run')} in ${seconds.toFixed(1)} s${outOfTime ? '; time was up before everything had been tried (--seconds)' : ''}`,
+    `${invariant} still fails, with less; ${countOf(runs, 'run')} in ${seconds.toFixed(1)} s${interrupted ? '; interrupted before everything had been tried' : outOfTime ? '; time was up before everything had been tried (--seconds)' : ''}`,
     `  ${''.padEnd(18)}${'before'.padStart(14)}${'after'.padStart(14)}`,
     row('faults', (size) => count(size.faults)), row('clients', (size) => count(size.clients)), row('operations', (size) => count(size.ops)), row('servers', (size) => count(size.servers)),
     row('virtual time', (size) => ms(size.virtualMs)), row('unusual settings', (size) => count(size.settings)),

@@ -1,5 +1,6 @@
 /** `drey sim`: runs seeds of a scenario, and looks into those that fail. Each command loads the simulator when it runs, after the mutant that it asks for. */
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
+import { DreyError } from '../../coord/base/errors.ts';
 import { EXIT, EXIT_HELP, EXIT_INTERRUPTED } from './exit-codes.ts';
 import { DEFAULT_DIR, readPlanFile } from './failure-file.ts';
 import { loadSimulator } from './load-simulator.ts';
@@ -24,7 +25,7 @@ interface RunFlags {
 }
 
 const json = ['--json', 'one JSON object instead of text', false] as const;
-const servers = ['--servers <n>', 'servers in the ensemble: 3, 5 or 7', wholeNumber(1, 9), 5] as const;
+const servers = ['--servers <n>', 'servers in the ensemble: 3, 5 or 7 (1 to 9 will do; some scenarios have a number of their own)', wholeNumber(1, 9), 5] as const;
 const DEFAULT_SEEDS = 100;
 
 export function simCommand(): Command {
@@ -36,12 +37,12 @@ export function simCommand(): Command {
     .option(...servers)
     .option('--seeds <n>', `how many seeds to run (default: ${DEFAULT_SEEDS}, or as many as fit into --minutes)`, wholeNumber(1))
     .option('--from-seed <n>', 'the first of them', wholeNumber(1), 1)
-    .option('--seed <seed>', 'run this one seed, twice, and compare the traces')
+    .addOption(new Option('--seed <seed>', 'run this one seed, twice, and compare the traces').conflicts(['seeds', 'fromSeed', 'minutes']))
     .option('--jobs <n>', 'child processes that run seeds at the same time', wholeNumber(1, 256), 1)
     .option('--minutes <m>', 'end when this much real time has passed', aboveZero)
     .option('--keep-going', 'go on after a failure', false)
     .option('--out <dir>', 'where failures are written', DEFAULT_DIR)
-    .option('--trace', 'print the trace as it happens (with --seed)', false)
+    .addOption(new Option('--trace', 'print the trace as it happens (with --seed)').default(false).conflicts('json'))
     .option('--mutant <name>', 'put a bug back into the product, to see that it is noticed (drey sim mutants --list)')
     .option(...json)
     .addHelpText('after', `
@@ -57,13 +58,13 @@ docs/SIMULATOR.md is the guide.`)
   sim.command('list').description('The scenarios, profiles and historic bugs that can be run.').option(...json).action(async (flags: { json: boolean }) => exit(await list(flags.json)));
 
   sim.command('replay <file>').description('Run the plan of a failure file, or a bare plan: does it still fail in the same way?')
-    .option('--trace', 'print the trace as it happens', false)
+    .addOption(new Option('--trace', 'print the trace as it happens').default(false).conflicts('json'))
     .option(...json)
     .addHelpText('after', `\n${EXIT_HELP}`)
     .action(async (file: string, flags: { trace: boolean; json: boolean }) => {
       const simulator = await simulatorFor(file);
       const { replayCommand } = await import('./replay.ts');
-      exit(await replayCommand(simulator, file, flags, io()));
+      exit(await replayCommand(simulator, file, flags, untilKilled()));
     });
 
   sim.command('shrink <file>').description('Make a failing plan smaller while the same invariant fails: fewer faults, clients, operations, servers, then simpler times and settings.')
@@ -104,7 +105,7 @@ docs/SIMULATOR.md is the guide.`)
       await known(scenario);
       const simulator = await loadSimulator(undefined);
       const { doctorCommand } = await import('./doctor.ts');
-      exit(await doctorCommand(simulator, simulator.draw(scenario, flags), flags, io()));
+      exit(await doctorCommand(simulator, simulator.draw(scenario, flags), flags, untilKilled()));
     });
 
   sim.command('mutants').description('Put each historic bug back into the product, one at a time, and see which judge notices it, and after how many seeds.')
@@ -122,14 +123,20 @@ docs/SIMULATOR.md is the guide.`)
 }
 
 async function run(scenario: string, flags: RunFlags): Promise<number> {
+  if (flags.trace && flags.seed === undefined) throw new DreyError('SIM_USAGE', '--trace prints the entries of one run: say which, with --seed');
   // The children load the mutant, and the simulator, themselves.
   const simulator = await loadSimulator(flags.mutant);
   const { mustHit = [], kind } = await known(scenario);
   // A cluster has an ensemble below it, which is not what it is run for.
-  const ofEnsemble = kind !== 'historic' && simulator.draw(scenario, { seed: '1', servers: flags.servers }).cluster === undefined;
+  const sample = simulator.draw(scenario, { seed: flags.seed ?? '1', servers: flags.servers });
+  const ofEnsemble = kind !== 'historic' && sample.cluster === undefined;
   const { CLUSTER_MARKS, COMMON_MARKS } = await import('../world/marks.ts');
   const { runCommand } = await import('./run.ts');
-  return runCommand(simulator, { ...flags, scenario, marks: [...new Set([...(ofEnsemble ? COMMON_MARKS : kind === 'historic' ? [] : CLUSTER_MARKS), ...mustHit])], seeds: flags.seeds ?? (flags.minutes === undefined ? DEFAULT_SEEDS : null) }, io());
+  const { inChildren, inProcess } = await import('./lanes.ts');
+  // Also one at a time they run in a child: signals are heard while a seed runs, and one that never ends is found out.
+  const lanes = flags.trace ? inProcess(simulator) : inChildren(flags.jobs, { mutant: flags.mutant });
+  // A scenario may have its own number of servers, whatever is asked for.
+  return runCommand(simulator, { ...flags, servers: sample.servers, scenario, marks: [...new Set([...(ofEnsemble ? COMMON_MARKS : kind === 'historic' ? [] : CLUSTER_MARKS), ...mustHit])], seeds: flags.seeds ?? (flags.minutes === undefined ? DEFAULT_SEEDS : null) }, io(), lanes);
 }
 
 async function list(asJson: boolean): Promise<number> {
@@ -160,6 +167,11 @@ function io(): Io {
     });
   }
   return { out: (text) => console.log(text), screen: stderrScreen, interrupted: controller.signal };
+}
+
+/** Of a command that has nothing to say before it is done: a signal ends it, also amid a run. */
+function untilKilled(): Io {
+  return { out: (text) => console.log(text), screen: stderrScreen, interrupted: new AbortController().signal };
 }
 
 function exit(code: number): void {

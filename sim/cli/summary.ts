@@ -14,8 +14,14 @@ export interface RunOf {
 /** After fewer seeds than this many marks are missing, and it means nothing which. */
 const SEEDS_FOR_MARKS = 20;
 
-/** The block that a person reads first. `path`: the file it was written to. */
-export function failureText(report: SeedReport, failure: Failure, path: string | null): string {
+/** Where a failure's file is; null: there is none, since there was no plan, or because of `why`. */
+export interface Written {
+  readonly path: string | null;
+  readonly why?: string;
+}
+
+/** The block that a person reads first. */
+export function failureText(report: SeedReport, failure: Failure, { path, why }: Written): string {
   const { task } = report;
   const lines = [
     ...failure.events, '',
@@ -23,6 +29,7 @@ export function failureText(report: SeedReport, failure: Failure, path: string |
     `  ${failure.kind === 'crash' ? (failure.stack ?? failure.message).split('\n').join('\n  ') : failure.message}`,
     `  ${task.scenario}, ${countOf(task.servers, 'server')}, seed ${task.seed}${task.mutant === undefined ? '' : `, mutant ${task.mutant}`}${failure.kind === 'crash' ? '' : `, at ${ms(report.virtualMs)} of virtual time; trace ${report.traceHash}`}`,
   ];
+  if (why !== undefined) lines.push(`  no file  it could not be written: ${why}`);
   if (path === null) lines.push(`  again    ${again({ ...task, jobs: 1 })} --seed ${quoted(task.seed)}`);
   else for (const [what, command] of Object.entries(commandsFor(path))) lines.push(`  ${what.padEnd(8)} ${command}`);
   return lines.join('\n');
@@ -62,14 +69,14 @@ export function summaryText(run: RunOf, tally: Tally, end: End): string {
   ].join('\n');
 }
 
-export function summaryJson(run: RunOf, tally: Tally, end: End, failures: readonly { readonly report: SeedReport; readonly path: string | null }[]): object {
+export function summaryJson(run: RunOf, tally: Tally, end: End, failures: readonly { readonly report: SeedReport; readonly written: Written }[]): object {
   return {
     scenario: run.scenario, servers: run.servers, ...(run.mutant === undefined ? {} : { mutant: run.mutant }), ok: tally.failed === 0, interrupted: end.interrupted, seconds: Number(end.seconds.toFixed(2)),
     seeds: tally.seeds, fromSeed: end.nextSeed === null ? null : end.fromSeed, nextSeed: end.nextSeed, failed: tally.failed, twice: tally.twice, virtualMs: Math.round(tally.virtualMs), events: tally.events,
     acked: tally.acked, elections: tally.elections, expired: tally.expired, longestElectionMs: tally.longestElectionMs, faults: tally.faults, marks: tally.marks, neverSeen: tally.marksNeverSeen, traceHash: tally.lastTraceHash,
-    failures: failures.map(({ report, path }) => ({
+    failures: failures.map(({ report, written: { path, why } }) => ({
       seed: report.task.seed, kind: report.failure?.kind, invariant: report.failure?.invariant, message: report.failure?.message, atMs: report.virtualMs, traceHash: report.traceHash, file: path,
-      ...(path === null ? {} : { commands: commandsFor(path) }),
+      ...(path === null ? {} : { commands: commandsFor(path) }), ...(why === undefined ? {} : { fileError: why }),
     })),
   };
 }

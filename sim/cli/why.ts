@@ -34,6 +34,7 @@ export async function explain(simulator: Simulator, { plan, result }: Failing, i
     return await why(plan, result, run, (done, of) => status.update(() => `taken away one at a time: ${done} of ${of}, ${Math.round(status.seconds)} s`));
   } catch (error) {
     if (error !== stopped) throw error;
+    io.screen.write('interrupted; nothing can be said yet\n');
     return null;
   } finally {
     status.clear();

@@ -23,10 +23,13 @@ const [name, seedsMax, secondsMax, huntsJson] = process.argv.slice(2) as [string
 loadMutant(mutantNamed(name));
 const { runSeed } = await import('./run-seed.ts');
 
+// Ctrl-C reaches the whole group: the parent decides. Without it nobody waits for an answer.
+process.on('SIGINT', () => {});
+const parent = process.ppid;
 const hunts = JSON.parse(huntsJson) as Hunt[];
 const endMs = performance.now() + Number(secondsMax) * 1000;
 let caught: Caught = { invariant: null, kind: 'ok', message: '', scenario: '', servers: 0, seed: '', seeds: 0, virtualMs: 0 };
-for (let seeds = 1; seeds <= Number(seedsMax) && performance.now() < endMs; seeds++) {
+for (let seeds = 1; seeds <= Number(seedsMax) && performance.now() < endMs && process.ppid === parent; seeds++) {
   const { scenario, servers } = hunts[(seeds - 1) % hunts.length] as Hunt;
   const seed = String(Math.ceil(seeds / hunts.length));
   const { kind, invariant, message, virtualMs } = await runSeed(scenario, servers, seed, name);

@@ -18,6 +18,8 @@ export interface KillOptions {
   /** Hunt here instead of where the mutant says. */
   readonly hunts?: readonly Hunt[];
   readonly onKill?: (kill: Kill) => void;
+  /** Aborted: what is hunted is given up, and is not among what comes back. */
+  readonly interrupted?: AbortSignal;
 }
 
 export interface Kill {
@@ -44,16 +46,18 @@ export async function killMutants(options: KillOptions = {}): Promise<readonly K
   if (!import.meta.url.endsWith('.ts')) throw new DreyError('SIM_NO_SOURCE', 'mutants are patches of the source: run them in a checkout, with a Node that runs TypeScript');
   const chosen = only === undefined ? mutants : only.map((name) => mutantNamed(name));
   const kills: Kill[] = [];
+  const interrupted = (): boolean => options.interrupted?.aborted === true;
   let next = 0;
   const work = async (): Promise<void> => {
-    for (let i = next++; i < chosen.length; i = next++) {
+    for (let i = next++; i < chosen.length && !interrupted(); i = next++) {
       const kill = await hunt(chosen[i] as Mutant, options);
+      if (interrupted()) return;
       kills[i] = kill;
       options.onKill?.(kill);
     }
   };
   await Promise.all(Array.from({ length: options.jobs ?? 1 }, work));
-  return kills;
+  return kills.filter((kill) => kill !== undefined);
 }
 
 function hunt(mutant: Mutant, options: KillOptions): Promise<Kill> {
@@ -62,7 +66,7 @@ function hunt(mutant: Mutant, options: KillOptions): Promise<Kill> {
   const args = [fileURLToPath(new URL('./hunt.ts', import.meta.url)), mutant.name, String(options.seeds ?? 2000), String(seconds), JSON.stringify(options.hunts ?? mutant.hunts)];
   return new Promise((resolve) => {
     // A run that never ends is the simulator's own failure.
-    execFile(process.execPath, ['--no-warnings', ...args], { timeout: (seconds + 120) * 1000, killSignal: 'SIGKILL' }, (error, stdout, stderr) => {
+    execFile(process.execPath, ['--no-warnings', ...args], { timeout: (seconds + 120) * 1000, killSignal: 'SIGKILL', ...(options.interrupted === undefined ? {} : { signal: options.interrupted }) }, (error, stdout, stderr) => {
       const caught: Caught = error === null ? (JSON.parse(stdout) as Caught) : { ...NOTHING, message: stderr.trim() || error.message };
       resolve({
         mutant: mutant.name, historic: mutant.historic, summary: mutant.summary, killedBy: caught.invariant, kind: caught.kind, message: caught.message, scenario: caught.scenario, servers: caught.servers,

@@ -77,6 +77,7 @@ export function whySentence({ verdicts, withoutFaults }: Why): string {
   const faults = needed.filter(({ kind }) => kind === 'fault');
   const named = (faults.length > 0 ? faults : needed).map(({ id, what }) => `${id} (${what})`);
   if (withoutFaults === 'fails') return 'No fault is needed: the run fails without any.';
+  if (named.length === 0 && !verdicts.some(({ kind }) => kind === 'fault' || kind === 'op')) return 'No fault is needed, and there is none: what fails is the ordinary course of the run.';
   if (named.length === 0) return 'No single event decides: the run fails without any one of them. Shrink it first, so that those that stand in for each other are gone.';
   if (named.length === 1) return `Without ${named[0]} the run passes.`;
   return `Each of ${named.length} is needed; without any one of them the run passes: ${named.join('; ')}.`;

@@ -51,7 +51,7 @@ test('fixed seeds of every scenario, and fresh ones', async (t) => {
         counts.fresh++;
         freshBy[scenario] = (freshBy[scenario] ?? 0) + 1;
       } else counts.fixed++;
-      if (report.failure !== null) (report.failure.kind === 'gave-up' ? undecided : failures).push(failureText(report, report.failure, writeFailure(DEFAULT_DIR, report)));
+      if (report.failure !== null) (report.failure.kind === 'gave-up' ? undecided : failures).push(failureText(report, report.failure, { path: writeFailure(DEFAULT_DIR, report) }));
       return true;
     });
   } finally {

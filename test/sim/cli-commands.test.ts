@@ -45,7 +45,17 @@ test('wrong usage is one line, and 64: smaller numbers are findings', (t) => {
   wrong(/there is no scenario "leeder-loss"; did you mean "leader-loss"\?/, 'leeder-loss');
   wrong(/'--seeds <n>' argument 'many' is invalid\. It must be a whole number from 1\./, 'swarm', '--seeds', 'many');
   wrong(/there is no mutant "ack-before-snc"; did you mean "ack-before-sync"\?/, 'swarm', '--mutant', 'ack-before-snc');
+  wrong(/'--trace' cannot be used with option '--json'/, 'swarm', '--seed', '1', '--trace', '--json');
+  wrong(/--trace prints the entries of one run: say which, with --seed/, 'swarm', '--trace');
+  wrong(/'--seed <seed>' cannot be used with option '--seeds <n>'/, 'swarm', '--seed', '1', '--seeds', '2');
+  wrong(/nothing can be written to package\.json: .* is not a directory; give --out another place/, 'swarm', '--out', 'package.json');
   wrong(/nothing\.json cannot be read \(ENOENT\)/, 'replay', 'nothing.json');
+});
+
+test('a scenario with a number of servers of its own says so', (t) => {
+  const { code, out } = drey('lite', '--servers', '7', '--seeds', '1', '--json');
+  t.is(code, 0);
+  t.is((JSON.parse(out) as { servers: number }).servers, 3);
 });
 
 test.serial('a mutant is found, replayed, shrunk, explained and drawn', (t) => {

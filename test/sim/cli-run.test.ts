@@ -1,5 +1,5 @@
 import test from 'ava';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readPlanFile } from '../../sim/cli/failure-file.ts';
@@ -51,6 +51,19 @@ async function json(change: Partial<RunCommandOptions>, how: Parameters<typeof r
   const { code, text, out } = await run({ ...change, json: true }, how);
   return { ...(JSON.parse(text) as Json), code, out };
 }
+
+test('a failure that cannot be written is a failure all the same', async (t) => {
+  const out = dir();
+  mkdirSync(join(out, 'swarm-5-7.json'));
+  const { code, text } = await run({ out }, { sevens: true });
+  t.is(code, 1);
+  t.regex(text, /safety: Agreement\n/);
+  t.regex(text, /no file {2}it could not be written: EISDIR/);
+  t.regex(text, /again +npx drey sim swarm --servers 5 --seed 7\n/);
+  const [failure] = (await json({ out }, { sevens: true })).failures;
+  t.is(failure?.file, null);
+  t.regex((failure as unknown as { fileError: string }).fileError, /EISDIR/);
+});
 
 test('seeds that hold: exit code 0, and what they add up to', async (t) => {
   const { code, text } = await run({ seeds: 50 });
