@@ -158,6 +158,7 @@ const storage = CLUSTER_RECIPES.filter((name) => name.includes('storage'));
 /** Kinds of trouble that a user names. */
 const mixes = { 'worker-loss': worker, 'master-loss': master, 'kafka-outage': kafka.filter((name) => name !== 'poison-record' && name !== 'more-partitions'), 'storage-failure': storage };
 export type ClusterFaults = keyof typeof mixes;
+export const clusterFaultNames: readonly string[] = Object.keys(mixes);
 export function mixOf(faults: readonly ClusterFaults[]): ClusterRecipe[] {
   return faults.flatMap((name) => mixes[name]);
 }

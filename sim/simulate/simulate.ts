@@ -12,6 +12,7 @@ import { ClusterDriver } from '../cluster/cluster-driver.ts';
 import { drawClusterFaults, mixOf, type ClusterFaults } from '../cluster/draw-cluster.ts';
 import { quietPlan } from '../plan/draft.ts';
 import type { ClusterPlan, Plan } from '../plan/plan.ts';
+import { checkOptions } from './check-options.ts';
 import { simulatedEnds, type SimulatedInput } from './simulated-job.ts';
 
 export type { SimulatedInput };
@@ -78,15 +79,16 @@ const FOR_MS = 8000;
 const HEALED_BOUND_MS = 300_000;
 const RECENT_LINES = 12;
 
-/** Throws SimulationFailed, whose message has the cause, the seed and how to see it again. */
+/** Throws DreyError SIM_OPTIONS, SIM_INPUT or SIM_TOO_SMALL for what cannot be run, and SimulationFailed, whose message has the cause, the seed and how to see it again. */
 export async function simulate(job: JobDefinition, options: SimulateOptions): Promise<Simulated> {
+  checkOptions(job, options);
   const result = await run(job, options, options.faults ?? []);
   try {
     if (options.expect !== undefined) await options.expect(result.output, result.bySink);
     else if ((options.faults?.length ?? 0) > 0) compare(result, await run(job, options, []));
   } catch (error) {
     if (error instanceof SimulationFailed) throw error;
-    throw failed('Expectation', (error as Error).message, options, result.faults, [], error);
+    throw failed('Expectation', error instanceof Error ? error.message : String(error), options, result.faults, [], error);
   }
   return result;
 }

@@ -92,3 +92,26 @@ test('records are missing, or slots', async (t) => {
   await t.throwsAsync(simulate(clicksPerSecond, { seed: 1, input: { orders: [] } }), { code: 'SIM_INPUT' });
   await t.throwsAsync(simulate(clicksPerSecond, { seed: 1, input: clicks, taskManagers: 1, slots: 1 }), { code: 'SIM_TOO_SMALL' });
 });
+
+test('options that cannot be are refused in one line, before anything runs', async (t) => {
+  const good = { seed: 1, input: clicks };
+  const refused = async (options: object, message: RegExp, job: unknown = clicksPerSecond): Promise<void> => {
+    const error = await t.throwsAsync(simulate(job as typeof clicksPerSecond, options as typeof good), { code: 'SIM_OPTIONS', message });
+    t.false(error?.message.includes('\n'));
+  };
+  await refused(undefined as unknown as object, /seed is missing: it must be a number or a text/);
+  await refused({ seed: 1 }, /input is missing: it must be a list of records/);
+  await refused({ ...good, seed: NaN }, /seed must be a number or a text, and is NaN/);
+  await refused({ ...good, faults: ['meteor'] }, /faults must be a list of 'worker-loss', 'master-loss', 'kafka-outage', 'storage-failure', and is \["meteor"\]/);
+  await refused({ ...good, faults: 'worker-loss' }, /faults must be a list/);
+  await refused({ ...good, fautls: [] }, /there is no option "fautls"; there are seed, faults, input/);
+  for (const name of ['servers', 'jobManagers', 'taskManagers', 'slots', 'partitions']) for (const value of [0, -3, 1.5, NaN, 'three']) await refused({ ...good, [name]: value }, new RegExp(`${name} must be a whole number from 1`));
+  for (const forMs of [0, -5, NaN, Infinity]) await refused({ ...good, forMs }, /forMs must be virtual ms above 0/);
+  await refused({ ...good, expect: 5 }, /expect must be a function, and is 5/);
+  await refused(good, /the first argument must be a job/, { name: 'no job' });
+});
+
+test('an expectation may throw anything', async (t) => {
+  const error = await t.throwsAsync(simulate(clicksPerSecond, { seed: 1, input: clicks, expect: () => { throw 'not what I want'; } }), { instanceOf: SimulationFailed });
+  t.regex(error?.message ?? '', /^Expectation: not what I want\n/);
+});
