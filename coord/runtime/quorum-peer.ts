@@ -267,7 +267,7 @@ export class QuorumPeer implements ClientPipeline, PeerTransportHandler {
     const nowMs = this.#ports.clock.monotonicMs();
     server.time(nowMs, this.#ports.clock.wallMs());
     if (nowMs >= this.#timerAtMs) this.#timerAtMs = Infinity;
-    server.peerEvent({ type: 'clock' });
+    server.peerEvent(CLOCK);
     const out = server.drain();
     this.#persist(storage, out);
     for (const { channel, message } of out.sends) this.#ports.transport?.send(channel, this.#encode(message));
@@ -379,3 +379,5 @@ export class QuorumPeer implements ClientPipeline, PeerTransportHandler {
     });
   }
 }
+
+const CLOCK: PeerEvent = { type: 'clock' };

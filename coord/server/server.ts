@@ -513,7 +513,8 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
 
   /** Leader: true when a SYNC was answered. */
   #answerSyncs(): boolean {
-    const ready = this.#leader?.takeSyncs() ?? [];
+    if (this.#leader === null) return false;
+    const ready = this.#leader.takeSyncs();
     for (const { channel, requestNo } of ready) {
       if (channel === null) this.#synced(requestNo);
       else this.peer.step({ type: 'pipeline', channel, body: syncFrame(Kind.SYNCED, requestNo) }, this.#nowMs);

@@ -65,14 +65,14 @@ export class SessionTracker {
   }
 
   /** The sessions of the earliest bucket, if it is due. */
-  expire(nowMs: number): bigint[] {
+  expire(nowMs: number): readonly bigint[] {
     if (nowMs < this.#dueMs) {
       this.#graceGiven = false;
-      return [];
+      return NONE;
     }
     if (!this.#graceGiven && nowMs - this.#dueMs >= this.#tickMs) {
       this.#graceGiven = true;
-      return [];
+      return NONE;
     }
     const bucket = this.#buckets.get(this.#dueMs) as Set<TrackedSession>;
     this.#buckets.delete(this.#dueMs);
@@ -139,3 +139,4 @@ interface TrackedSession {
   bucketMs: number;
 }
 const EXPIRED = -1;
+const NONE: readonly bigint[] = [];

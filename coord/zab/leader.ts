@@ -19,7 +19,7 @@ import { assert } from '../base/assert.ts';
 import { COUNTER_MAX, EPOCH_MAX, formatZxid, makeZxid, zxidCounter, zxidEpoch, type Zxid } from '../base/zxid.ts';
 import { continues } from './history.ts';
 import { LearnerHandler } from './learner-handler.ts';
-import type { AckEpochMessage, FollowerInfoMessage, PeerMessage } from './messages.ts';
+import type { AckEpochMessage, FollowerInfoMessage, PeerMessage, PingMessage } from './messages.ts';
 import type { Channel, PeerContext } from './peer-context.ts';
 import { reachedByQuorum } from './quorum.ts';
 import type { TxnGroup } from './txn-group.ts';
@@ -33,6 +33,8 @@ export type LeaderPhase = 'discovery' | 'synchronization' | 'broadcast';
 export class Leader {
   readonly #context: PeerContext;
   readonly #learners = new Map<number, LearnerHandler>();
+  /** The same, for what is gone through several times a turn; a new one with each change. */
+  #each: readonly LearnerHandler[] = [];
   phase: LeaderPhase = 'discovery';
   /** 0 until a quorum has told its acceptedEpoch. */
   epoch = 0;
@@ -47,6 +49,9 @@ export class Leader {
   #progressMs: number;
   /** When each voter was last heard while it was a learner of this leader. */
   readonly #followedMs = new Map<number, number>();
+  /** What #quorumHeardMs said at #quorumAskedMs; NaN: somebody was heard since. */
+  #quorumMs = 0;
+  #quorumAskedMs = NaN;
   /** Something has changed that may complete a quorum; looked at once per drain. */
   #dirty = true;
   /** Scratch of the quorum computations. */
@@ -86,7 +91,7 @@ export class Leader {
 
   get journalNeededAfter(): Zxid {
     let needed = Infinity;
-    for (const learner of this.#learners.values()) needed = Math.min(needed, learner.journalNeededAfter);
+    for (const learner of this.#each) needed = Math.min(needed, learner.journalNeededAfter);
     return needed;
   }
 
@@ -106,6 +111,7 @@ export class Leader {
     }
     const learner = new LearnerHandler(this.#context, channel, this.#nextOriginId++, info.acceptedEpoch, info.suspect);
     this.#learners.set(channel.number, learner);
+    this.#each = [...this.#learners.values()];
     this.#heard(learner);
     if (this.epoch > 0) learner.sendLeaderInfo(this.epoch);
     this.#progress();
@@ -150,7 +156,7 @@ export class Leader {
   /** Whatever was heard of a learner on its election channel. */
   onHeard(sid: number): void {
     if (this.#followedMs.has(sid)) {
-      for (const learner of this.#learners.values()) if (learner.sid === sid) this.#followedMs.set(sid, this.#context.nowMs);
+      for (const learner of this.#each) if (learner.sid === sid) this.#heard(learner);
     }
   }
 
@@ -201,14 +207,13 @@ export class Leader {
 
   /** Every heartbeatMs: an idle learner channel must still show that it is alive. */
   onHeartbeat(): void {
-    for (const learner of this.#learners.values()) {
-      if (learner.newLeaderSent) this.#context.send(learner.channel.number, { type: 'PING', round: this.#round });
-    }
+    const ping: PingMessage = { type: 'PING', round: this.#round };
+    for (const learner of this.#each) if (learner.newLeaderSent) this.#context.send(learner.channel.number, ping);
   }
 
   onClock(): void {
     const { nowMs, config } = this.#context;
-    for (const learner of this.#learners.values()) {
+    for (const learner of this.#each) {
       const heardMs = learner.synced ? learner.channel.lastHeardMs : this.#context.heardSince(learner.sid);
       // As deadlineMs says it: a difference may round to another side than the sum, and the deadline would be called for again and again.
       if (nowMs < heardMs + config.detectMs) continue;
@@ -226,7 +231,7 @@ export class Leader {
   get deadlineMs(): number {
     const { detectMs } = this.#context.config;
     let deadline = this.phase === 'broadcast' ? this.#quorumHeardMs() + detectMs : this.#progressDeadlineMs();
-    for (const learner of this.#learners.values()) {
+    for (const learner of this.#each) {
       deadline = Math.min(deadline, (learner.synced ? learner.channel.lastHeardMs : this.#context.heardSince(learner.sid)) + detectMs);
     }
     return deadline;
@@ -256,7 +261,7 @@ export class Leader {
       this.#dirty = false;
       return;
     }
-    for (const learner of this.#learners.values()) learner.pump(this.epoch, this.#initialZxid);
+    for (const learner of this.#each) learner.pump(this.epoch, this.#initialZxid);
     if (this.#dirty) {
       this.#dirty = false;
       if (this.phase === 'synchronization') this.#maybeEstablish();
@@ -264,7 +269,7 @@ export class Leader {
     }
     if (this.phase === 'broadcast') {
       this.#confirm();
-      for (const learner of this.#learners.values()) {
+      for (const learner of this.#each) {
         learner.sendCommit(this.#context.committedZxid);
         learner.sendPipeline();
         if (learner.maybeUpToDate(this.#context.committedZxid)) this.#learnerUp(learner);
@@ -351,7 +356,7 @@ export class Leader {
     const reached = this.#reached;
     reached.length = 0;
     if (context.durableSeq >= this.#currentEpochSeq) reached.push(Math.max(context.durableZxid, makeZxid(this.epoch, 0)));
-    for (const learner of this.#learners.values()) if (learner.newLeaderAcked) reached.push(learner.ackedZxid);
+    for (const learner of this.#each) if (learner.newLeaderAcked) reached.push(learner.ackedZxid);
     const zxid = reachedByQuorum(reached, context.config.voters.length, 0);
     if (zxid <= context.committedZxid || zxid <= makeZxid(this.epoch, 0)) return;
     assert(zxid <= context.history.lastZxid, 'committed <= proposed');
@@ -365,13 +370,12 @@ export class Leader {
       this.#round++;
       this.#rounds.push({ round: this.#round, tokens: this.#waitingTokens });
       this.#waitingTokens = [];
-      for (const learner of this.#learners.values()) {
-        if (learner.synced) context.send(learner.channel.number, { type: 'PING', round: this.#round });
-      }
+      const ping: PingMessage = { type: 'PING', round: this.#round };
+      for (const learner of this.#each) if (learner.synced) context.send(learner.channel.number, ping);
     }
     if (this.#rounds.length === 0) return;
     const reached: number[] = [this.#round];
-    for (const learner of this.#learners.values()) if (learner.synced) reached.push(learner.pongRound);
+    for (const learner of this.#each) if (learner.synced) reached.push(learner.pongRound);
     const confirmed = reachedByQuorum(reached, context.config.voters.length, -1);
     while (this.#rounds.length > 0 && (this.#rounds[0] as { round: number }).round <= confirmed) {
       for (const token of (this.#rounds.shift() as { tokens: readonly number[] }).tokens) context.effects.push({ type: 'quorumConfirmed', token });
@@ -404,12 +408,14 @@ export class Leader {
 
   #drop(learner: LearnerHandler): void {
     if (!this.#learners.delete(learner.channel.number)) return;
+    this.#each = [...this.#learners.values()];
     if (!learner.synced) return;
     this.#context.effects.push({ type: 'learnerDown', channel: learner.channel.number, sid: learner.sid, originId: learner.originId });
   }
 
   #heard(learner: LearnerHandler): void {
     this.#followedMs.set(learner.sid, this.#context.nowMs);
+    this.#quorumAskedMs = NaN;
   }
 
   #progress(): void {
@@ -418,17 +424,21 @@ export class Leader {
   }
 
   #progressDeadlineMs(): number {
-    for (const learner of this.#learners.values()) if (learner.reading) return Infinity;
+    for (const learner of this.#each) if (learner.reading) return Infinity;
     return this.#progressMs + this.#context.progressMs;
   }
 
   /** The newest time by which a quorum, this server included, was heard. */
   #quorumHeardMs(): number {
+    const { nowMs } = this.#context;
+    if (nowMs === this.#quorumAskedMs) return this.#quorumMs;
     const heard = this.#reached;
     heard.length = 0;
-    heard.push(this.#context.nowMs);
+    heard.push(nowMs);
     for (const ms of this.#followedMs.values()) heard.push(ms);
-    return reachedByQuorum(heard, this.#context.config.voters.length, Number.NEGATIVE_INFINITY);
+    this.#quorumMs = reachedByQuorum(heard, this.#context.config.voters.length, Number.NEGATIVE_INFINITY);
+    this.#quorumAskedMs = nowMs;
+    return this.#quorumMs;
   }
 }
 

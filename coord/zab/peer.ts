@@ -13,7 +13,7 @@
 import { assert, assertNever } from '../base/assert.ts';
 import type { ChannelKind } from '../base/ports.ts';
 import { EPOCH_MAX, type Zxid } from '../base/zxid.ts';
-import type { PeerConfig, PeerCore, PeerDrain, PeerEvent, RecoveredHistory } from './contract.ts';
+import type { PeerConfig, PeerCore, PeerDrain, PeerEffect, PeerEvent, RecoveredHistory } from './contract.ts';
 import { FastLeaderElection, isWellFormed } from './fast-leader-election.ts';
 import { Leader } from './leader.ts';
 import { Learner } from './learner.ts';
@@ -128,7 +128,8 @@ export class Peer implements PeerCore {
     this.#leader?.flush();
     this.#learner?.flush();
     this.#settle();
-    const effects = this.#context.effects;
+    const { effects } = this.#context;
+    if (effects.length === 0) return { effects: NO_EFFECTS, deadlineMs: this.#deadlineMs() };
     this.#context.effects = [];
     return { effects, deadlineMs: this.#deadlineMs() };
   }
@@ -365,6 +366,8 @@ export class Peer implements PeerCore {
     for (const waiting of this.#waiting.values()) if (waiting.info !== null) this.#refuse(waiting, 'this server follows another');
   }
 }
+
+const NO_EFFECTS: readonly PeerEffect[] = [];
 
 function isFollowerInfo(info: FollowerInfoMessage): boolean {
   return Number.isSafeInteger(info.acceptedEpoch) && info.acceptedEpoch >= 0 && info.acceptedEpoch < EPOCH_MAX && typeof info.suspect === 'boolean';
