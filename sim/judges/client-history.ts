@@ -13,7 +13,7 @@ import { Code, codeName } from '../../coord/wire/codes.ts';
 import type { MultiResult, Result } from '../../coord/wire/types.ts';
 import type { Call } from '../workloads/call.ts';
 import { checkLinearizable, STEPS_MAX, type Operation, type Verdict } from './linearizability.ts';
-import { parentOf, znodeModel, type Mutation, type Outcome, type ZnodeOp } from './znode-model.ts';
+import { parentOf, touchedPaths, znodeModel, type Mutation, type Outcome, type ZnodeOp } from './znode-model.ts';
 
 /** What was committed, for those who believe the servers: the search begins with it. */
 export interface Believed {
@@ -29,7 +29,7 @@ export interface LostCall {
 }
 const NOBODY: Believed = { lost: () => Infinity, ended: () => Infinity };
 
-interface Recorded {
+export interface Recorded {
   readonly call: Call;
   readonly returnMs: number;
   /** As the reply says it; of unknown outcome: as it is believed. */
@@ -77,6 +77,19 @@ export class ClientHistory {
     if (isWrite(call)) this.#recorded.push({ call, returnMs: Infinity, zxid: Infinity, chain: this.#chainOf(call), outcome: null });
   }
 
+  /** Everything that is known of every call but closes. */
+  get recorded(): readonly Recorded[] {
+    return this.#recorded;
+  }
+  /** The same, had one call been answered so. */
+  withOutcome(index: number, outcome: Outcome): ClientHistory {
+    const other = new ClientHistory();
+    other.#recorded.push(...this.#recorded.map((each, i) => (i === index ? { ...each, outcome } : each)));
+    for (const [sessionId, closedMs] of this.#closedMs) other.#closedMs.set(sessionId, closedMs);
+    other.#blind = this.#blind;
+    return other;
+  }
+
   #chainOf({ client, sessionId }: Call): number {
     const newest = this.#newestChain.get(client);
     if (newest?.sessionId === sessionId) return newest.chain;
@@ -118,7 +131,7 @@ export class ClientHistory {
     let steps = 0;
     if (this.#blind) return { kind: 'gave-up', message: 'a multi of which nobody noted the parts', steps };
     const root = this.#recorded.some(({ call }) => (call.kind === 'children' && call.path === '/') || (call.kind === 'create-sequential' && parentOf(call.path) === '/'));
-    const model = znodeModel(root);
+    const model = znodeModel(root, new Set(this.#recorded.flatMap(({ outcome }) => (typeof outcome?.data === 'string' ? [outcome.data] : []))));
     let operations = 0;
     const began = this.#beginnings();
     for (const part of this.#parts(root, believed)) {
@@ -195,15 +208,16 @@ export class ClientHistory {
   #operationsOf(part: readonly Recorded[], began: ReadonlyMap<Recorded, number>, believed: Believed): Operation<ZnodeOp>[] {
     const operations: Operation<ZnodeOp>[] = [];
     /** By client and session: the newest operation, and those of unknown outcome that nothing has come after yet. */
-    const chains = new Map<number, { session: bigint; last: Operation<ZnodeOp> | null; lost: Mutable[]; matters: boolean }>();
+    const chains = new Map<number, { session: bigint; last: Operation<ZnodeOp> | null; lost: Mutable[]; ephemerals: boolean; losses: boolean }>();
     for (const each of part) {
       const { call, returnMs, zxid, outcome } = each;
       let chain = chains.get(each.chain);
       if (chain === undefined) {
-        chain = { session: call.sessionId, last: null, lost: [], matters: false };
+        chain = { session: call.sessionId, last: null, lost: [], ephemerals: false, losses: false };
         chains.set(each.chain, chain);
       }
-      if (isEphemeral(call) || outcome === null) chain.matters = true;
+      if (isEphemeral(call)) chain.ephemerals = true;
+      if (outcome === null) chain.losses = true;
       const isPlainRead = !isWrite(call) && call.kind !== 'sync-get';
       const operation: Mutable = {
         op: opOf(call, outcome), callAt: isPlainRead ? (began.get(each) ?? 0) : call.invokedMs, returnAt: returnMs, optional: outcome === null, after: chain.last, until: null,
@@ -221,10 +235,11 @@ export class ClientHistory {
       chain.lost.length = 0;
     }
     const ended = new Set<bigint>();
-    for (const { session, last, matters } of chains.values()) {
-      if (!matters || ended.has(session)) continue;
-      ended.add(session);
+    for (const { session, last, ephemerals, losses } of chains.values()) {
       const closedMs = this.#closedMs.get(session);
+      // An end that may never have come explains nothing but ephemerals that are gone; one that did come also forbids what was lost.
+      if (ended.has(session) || (!ephemerals && (closedMs === undefined || !losses))) continue;
+      ended.add(session);
       // Sessions that several clients share, and closes that overtook answers, may end before their last operation began: only a lower bound is sure.
       operations.push({
         op: { kind: 'end-session', session, mutations: [], path: '', outcome: null }, callAt: last === null ? 0 : last.callAt, returnAt: closedMs ?? Infinity, optional: closedMs === undefined,
@@ -268,17 +283,8 @@ function opOf(call: Call, outcome: Outcome | null): ZnodeOp {
   return { kind: call.kind === 'children' ? 'children' : 'read', session, mutations: [], path: call.path, outcome };
 }
 
-/** What an operation touches; '/' is always there and everyone's, so it counts only when somebody looks at its children. */
 function keysOf(call: Call, root: boolean): string[] {
-  const keys: string[] = [];
-  const add = (path: string, sequential: boolean): void => {
-    const parent = parentOf(path);
-    if (!sequential) keys.push(path);
-    if (parent !== '/' || root) keys.push(parent);
-  };
-  if (!isWrite(call)) add(call.path, false);
-  else for (const { path, sequential } of mutationsOf(call)) add(path, sequential);
-  return keys;
+  return isWrite(call) ? mutationsOf(call).flatMap(({ path, sequential }) => touchedPaths(path, sequential, root)) : touchedPaths(call.path, false, root);
 }
 
 function outcomeOf(call: Call, err: number, result: Result | null): Outcome {

@@ -25,7 +25,7 @@ import type { Server } from '../../coord/server/server.ts';
 import type { SimServer } from '../world/sim-server.ts';
 import { Violation, type Related, type World } from '../world/world.ts';
 import { believedBy } from './believed.ts';
-import { ClientHistory } from './client-history.ts';
+import { ClientHistory, type Believed } from './client-history.ts';
 import { CommittedLog } from './committed-log.ts';
 import { Durability } from './durability.ts';
 import { serverName, type Fail } from './fail.ts';
@@ -67,6 +67,9 @@ export class Judge {
 
   /** Who looks at what a leader does to sessions; set before the first server starts. */
   onSession: ((sid: number) => NonNullable<Server['onSession']>) | null = null;
+
+  /** Who wants to see what is judged at the end. */
+  onHistory: ((history: ClientHistory, believed: Believed) => void) | null = null;
 
   get violation(): Violation | null {
     return this.#violation;
@@ -229,7 +232,9 @@ export class Judge {
 
   /** Needs no server: the clients alone say whether what they saw was linearizable. */
   checkHistory(stepsMax?: number): void {
-    const finding = this.history.check(believedBy(this.model, this.#txns, this.history.answeredZxids(), this.history.lost()), stepsMax);
+    const believed = believedBy(this.model, this.#txns, this.history.answeredZxids(), this.history.lost());
+    this.onHistory?.(this.history, believed);
+    const finding = this.history.check(believed, stepsMax);
     if (finding.kind === 'gave-up') this.#gaveUp = finding.message;
     else if (finding.kind === 'illegal') this.fail(finding.invariant, finding.message, { paths: finding.paths, sessions: finding.sessions });
   }

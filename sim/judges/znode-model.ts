@@ -5,7 +5,8 @@
  * that has ended changes nothing any more, and took its ephemerals with it at once.
  */
 import { Code } from '../../coord/wire/codes.ts';
-import { mix, type SequentialModel } from './linearizability.ts';
+import { mix } from './hash.ts';
+import type { SequentialModel } from './linearizability.ts';
 import { PersistentMap } from './persistent-map.ts';
 
 export interface Mutation {
@@ -57,22 +58,47 @@ export interface Znodes {
 }
 
 const ROOT = '/';
-/** '/' cannot be deleted and is everyone's parent: of its children it knows only if `root` says so. */
-export function znodeModel(root: boolean): SequentialModel<Znodes, ZnodeOp> {
+/** In place of all values that nobody read: they are all the same to everybody. */
+const UNREAD = '\0unread';
+
+/** '/' cannot be deleted and is everyone's parent: of its children it knows only if `root` says so. `read`: all values that somebody read; null: any may have been. */
+export function znodeModel(root: boolean, read: ReadonlySet<string> | null = null): SequentialModel<Znodes, ZnodeOp> {
+  const valueOf = (value: string): string => (read === null || read.has(value) ? value : UNREAD);
+  const touched = new WeakMap<ZnodeOp, readonly string[]>();
+  const touchedBy = (op: ZnodeOp): readonly string[] => {
+    let known = touched.get(op);
+    if (known === undefined) touched.set(op, (known = op.mutations.length > 0 ? op.mutations.flatMap(({ path, sequential }) => touchedPaths(path, sequential, root)) : touchedPaths(op.path, false, root)));
+    return known;
+  };
   return {
     init: { nodes: new PersistentMap([[ROOT, { data: '', version: 0, owner: 0n, creates: 0, children: 0 }]]), ended: new Set(), hash: 0 },
-    step: (state, op) => stepZnodes(state, op, root),
+    step: (state, op) => stepZnodes(state, op, root, valueOf),
     readsOnly: ({ kind, outcome }) => kind === 'read' || kind === 'children' || (kind !== 'end-session' && outcome !== null && outcome.err !== 0),
     hash: (state) => state.hash,
     equal: (a, b) => a === b || sameZnodes(a, b),
+    commute: (a, b) => {
+      if (a.kind === 'end-session' || b.kind === 'end-session') return false;
+      const others = touchedBy(b);
+      return !touchedBy(a).some((path) => others.includes(path));
+    },
+    likeness: ({ kind, session, mutations }) =>
+      kind === 'end-session' ? null : `${session} ${kind} ${mutations.map((each) => `${each.kind} ${each.path} ${each.kind === 'set' || each.kind === 'create' ? valueOf(each.value) : ''} ${each.version} ${each.ephemeral} ${each.sequential}`).join(' ')}`,
   };
 }
 
-function stepZnodes(state: Znodes, op: ZnodeOp, root: boolean): Znodes | null {
+/** What an operation on this path looks at or changes; '/' is always there and everyone's, so it counts only when somebody looks at its children. */
+export function touchedPaths(path: string, sequential: boolean, root: boolean): string[] {
+  const parent = parentOf(path);
+  const paths = sequential ? [] : [path];
+  if (parent !== ROOT || root) paths.push(parent);
+  return paths;
+}
+
+function stepZnodes(state: Znodes, op: ZnodeOp, root: boolean, valueOf: (value: string) => string): Znodes | null {
   const { outcome } = op;
   switch (op.kind) {
     case 'end-session':
-      return state.ended.has(op.session) ? state : new Draft(state, op.session, root).end(op.session);
+      return state.ended.has(op.session) ? state : new Draft(state, op.session, root, valueOf).end(op.session);
     case 'read': {
       const node = state.nodes.get(op.path);
       if (outcome === null) return state;
@@ -92,7 +118,7 @@ function stepZnodes(state: Znodes, op: ZnodeOp, root: boolean): Znodes | null {
     }
     case 'write':
     case 'multi': {
-      const draft = new Draft(state, op.session, root);
+      const draft = new Draft(state, op.session, root, valueOf);
       let err: number = state.ended.has(op.session) ? Code.SESSIONEXPIRED : Code.OK;
       let failedAt = 0;
       const created: (string | null)[] = [];
@@ -116,16 +142,18 @@ class Draft {
   readonly #before: Znodes;
   readonly #session: bigint;
   readonly #root: boolean;
+  readonly #valueOf: (value: string) => string;
   #nodes: PersistentMap<string, Znode>;
   #hash: number;
   /** What the last create made, and the version that the last set left. */
   created: string | null = null;
   version = 0;
 
-  constructor(before: Znodes, session: bigint, root: boolean) {
+  constructor(before: Znodes, session: bigint, root: boolean, valueOf: (value: string) => string) {
     this.#before = before;
     this.#session = session;
     this.#root = root;
+    this.#valueOf = valueOf;
     this.#nodes = before.nodes;
     this.#hash = before.hash;
   }
@@ -140,7 +168,7 @@ class Draft {
       const full = sequential ? path + String(parent.creates).padStart(10, '0') : path;
       if (this.#get(full) !== undefined) return Code.NODEEXISTS;
       this.created = full;
-      this.#put(full, { data: value, version: 0, owner: ephemeral ? this.#session : 0n, creates: 0, children: 0 });
+      this.#put(full, { data: this.#valueOf(value), version: 0, owner: ephemeral ? this.#session : 0n, creates: 0, children: 0 });
       if (parentPath !== ROOT || this.#root) this.#put(parentPath, { ...parent, creates: parent.creates + 1, children: parent.children + 1 });
       return Code.OK;
     }
@@ -149,7 +177,7 @@ class Draft {
     if (version !== -1 && version !== node.version) return Code.BADVERSION;
     if (kind === 'set') {
       this.version = node.version + 1;
-      this.#put(path, { ...node, data: value, version: this.version });
+      this.#put(path, { ...node, data: this.#valueOf(value), version: this.version });
     } else if (kind === 'delete') {
       if (node.children > 0) return Code.NOTEMPTY;
       this.#put(path, undefined);

@@ -1,6 +1,7 @@
 /** What came of a run. */
 import type { Mark } from '../world/marks.ts';
 import type { TraceEntry, Violation } from '../world/world.ts';
+import type { Believed, ClientHistory } from '../judges/client-history.ts';
 import type { Recorder } from '../record/recorder.ts';
 
 /** 'nondeterminism': simulated code reached for the real world (world/guard.ts). 'gave-up': the linearizability checker ran out of time. */
@@ -12,6 +13,8 @@ export interface RunOptions {
   readonly recorder?: Recorder;
   /** Nobody asks what comes later, virtual ms: a run of which phase 1 gets this far is ok. */
   readonly stopAtMs?: number;
+  /** Sees what the clients did and saw, and what the servers say of it, before it is judged. */
+  readonly onHistory?: (history: ClientHistory, believed: Believed) => void;
 }
 
 export interface RunResult {

@@ -58,6 +58,7 @@ class EnsembleRun {
     world.onTrace = options.onTrace ?? null;
     world.recorder = options.recorder ?? null;
     const judge = (this.#judge = new Judge(world));
+    judge.onHistory = options.onHistory ?? null;
     const network = new Network(world, { latencyMs: LATENCY_MS, jitterMs: knobs.jitterMs });
     network.onSend = (from, to, message) => judge.onSend(from, to, message);
     network.sendTypes = JUDGED_MESSAGES;

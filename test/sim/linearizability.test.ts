@@ -142,21 +142,29 @@ test('it gives up after its budget, at the same step each time', (t) => {
 
 // ------------------------------------------------------------ against every order there is
 
-/** A register with compare-and-set, small enough to try everything. */
-type RegisterOp = { readonly type: 'write'; readonly value: number } | { readonly type: 'cas'; readonly from: number; readonly to: number; readonly ok: boolean | null } | { readonly type: 'read'; readonly value: number };
+/** Two registers with compare-and-set, small enough to try everything. */
+type RegisterOp = { readonly on: 0 | 1 } & ({ readonly type: 'write'; readonly value: number } | { readonly type: 'cas'; readonly from: number; readonly to: number; readonly ok: boolean | null } | { readonly type: 'read'; readonly value: number });
+/** Their values, as digits. */
 const register: SequentialModel<number, RegisterOp> = {
   init: 0,
   step: (state, op) => {
-    if (op.type === 'write') return op.value;
-    if (op.type === 'read') return op.value === state ? state : null;
-    const fits = op.from === state;
+    const own = op.on === 0 ? state % 10 : Math.floor(state / 10);
+    const become = (value: number): number => (op.on === 0 ? state - own + value : state + 10 * (value - own));
+    if (op.type === 'write') return become(op.value);
+    if (op.type === 'read') return op.value === own ? state : null;
+    const fits = op.from === own;
     if (op.ok !== null && op.ok !== fits) return null;
-    return fits ? op.to : state;
+    return fits ? become(op.to) : state;
   },
   readsOnly: (op) => op.type === 'read' || (op.type === 'cas' && op.ok === false),
   hash: (state) => state,
   equal: (a, b) => a === b,
+  commute: (a, b) => a.on !== b.on,
+  likeness: (op) => JSON.stringify(op),
 };
+function valueOf(state: number, { on }: RegisterOp): number {
+  return on === 0 ? state % 10 : Math.floor(state / 10);
+}
 
 function tryEveryOrder<State, Op>(model: SequentialModel<State, Op>, history: readonly Operation<Op>[]): boolean {
   const go = (state: State, done: readonly Operation<Op>[]): boolean => {
@@ -175,10 +183,11 @@ function tryEveryOrder<State, Op>(model: SequentialModel<State, Op>, history: re
 }
 
 const value = fc.integer({ min: 0, max: 2 });
+const on = fc.constantFrom(0 as const, 0 as const, 1 as const);
 const registerOp: fc.Arbitrary<RegisterOp> = fc.oneof(
-  fc.record({ type: fc.constant('write' as const), value }),
-  fc.record({ type: fc.constant('read' as const), value }),
-  fc.record({ type: fc.constant('cas' as const), from: value, to: value, ok: fc.boolean() }),
+  fc.record({ on, type: fc.constant('write' as const), value }),
+  fc.record({ on, type: fc.constant('read' as const), value }),
+  fc.record({ on, type: fc.constant('cas' as const), from: value, to: value, ok: fc.boolean() }),
 );
 const drawn = fc.record({ op: registerOp, callAt: fc.integer({ min: 0, max: 12 }), takes: fc.integer({ min: 0, max: 6 }), lost: fc.integer({ min: 0, max: 5 }), link: fc.integer({ min: -6, max: 6 }), hint: fc.integer({ min: 0, max: 10 }) });
 
@@ -222,7 +231,7 @@ test('what a real sequential object did is accepted, however the calls overlap; 
     fc.property(fc.array(step, { minLength: 1, maxLength: 7 }), fc.nat(), (steps, which) => {
       let state = 0;
       const history = steps.map(({ op, before, behind, lost }, i): Operation<RegisterOp> => {
-        const happened: RegisterOp = op.type === 'read' ? { type: 'read', value: state } : op.type === 'cas' ? { ...op, ok: op.from === state } : op;
+        const happened: RegisterOp = op.type === 'read' ? { ...op, value: valueOf(state, op) } : op.type === 'cas' ? { ...op, ok: op.from === valueOf(state, op) } : op;
         state = register.step(state, happened) as number;
         const optional = lost === 0 && op.type !== 'read';
         return operation(optional && happened.type === 'cas' ? { ...happened, ok: null } : happened, [i - before, optional ? Infinity : i + behind], { hint: i });
@@ -231,7 +240,7 @@ test('what a real sequential object did is accepted, however the calls overlap; 
       const changed = history.map((each, i): Operation<RegisterOp> => {
         if (i !== which % history.length) return each;
         const { op } = each;
-        return { ...each, op: op.type === 'read' ? { type: 'read', value: (op.value + 1) % 3 } : op.type === 'cas' ? { ...op, ok: op.ok === null ? null : !op.ok } : { type: 'write', value: (op.value + 1) % 3 } };
+        return { ...each, op: op.type === 'read' ? { ...op, value: (op.value + 1) % 3 } : op.type === 'cas' ? { ...op, ok: op.ok === null ? null : !op.ok } : { ...op, value: (op.value + 1) % 3 } };
       });
       const legal = tryEveryOrder(register, changed);
       if (!legal) rejected++;
