@@ -1,43 +1,50 @@
-/** A queue whose shift does not move the rest. */
+/** A queue whose shift does not move the rest, and which keeps its room when it is emptied. */
 export class Fifo<T> {
+  /** From #head up to #tail; what lies beyond is empty room. */
   #items: (T | undefined)[] = [];
   #head = 0;
+  #tail = 0;
 
   get size(): number {
-    return this.#items.length - this.#head;
+    return this.#tail - this.#head;
   }
 
   push(item: T): void {
-    this.#items.push(item);
+    this.#items[this.#tail++] = item;
   }
 
   peek(): T | undefined {
-    return this.#items[this.#head];
+    return this.#head === this.#tail ? undefined : this.#items[this.#head];
   }
 
   shift(): T | undefined {
-    if (this.#head === this.#items.length) return undefined;
+    if (this.#head === this.#tail) return undefined;
     const item = this.#items[this.#head];
     this.#items[this.#head++] = undefined;
-    if (this.#head === this.#items.length) {
-      this.#items.length = 0;
+    if (this.#head === this.#tail) {
+      if (this.#items.length > ROOM_MAX) this.#items = [];
       this.#head = 0;
-    } else if (this.#head >= 1024 && this.#head * 2 >= this.#items.length) {
-      this.#items = this.#items.slice(this.#head);
+      this.#tail = 0;
+    } else if (this.#head >= ROOM_MAX && this.#head * 2 >= this.#tail) {
+      this.#items = this.#items.slice(this.#head, this.#tail);
+      this.#tail -= this.#head;
       this.#head = 0;
     }
     return item;
   }
 
   some(test: (item: T) => boolean): boolean {
-    for (let i = this.#head; i < this.#items.length; i++) if (test(this.#items[i] as T)) return true;
+    for (let i = this.#head; i < this.#tail; i++) if (test(this.#items[i] as T)) return true;
     return false;
   }
 
   takeAll(): T[] {
-    const items = this.#items.slice(this.#head) as T[];
+    const items = this.#items.slice(this.#head, this.#tail) as T[];
     this.#items = [];
     this.#head = 0;
+    this.#tail = 0;
     return items;
   }
 }
+
+const ROOM_MAX = 1024;

@@ -33,7 +33,13 @@ export class PathIndex {
   }
 
   *[Symbol.iterator](): IterableIterator<Znode> {
-    for (const shard of this.#shards) for (const node of shard.nodes) if (node !== null) yield node;
+    for (const { nodes } of this.#shards) {
+      // By index: most shards of a small tree are empty, and an iterator for each would cost more than its znodes.
+      for (let i = 0; i < nodes.length; i++) {
+        const node = nodes[i] as Znode | null;
+        if (node !== null) yield node;
+      }
+    }
   }
 }
 
@@ -118,6 +124,6 @@ function placeOf(hash: number): number {
 }
 
 const SHARDS = 256;
-const FIRST_CAPACITY = 16;
+const FIRST_CAPACITY = 4;
 const NO_NODES: (Znode | null)[] = [null];
 const NO_HASHES = new Int32Array(1);
