@@ -47,10 +47,14 @@ export const synchronizationMutants: readonly Mutant[] = [
   {
     name: 'epoch-after-its-txns', historic: 'ZK-EPOCH-WINDOW', summary: 'txns of the new epoch are logged before currentEpoch is',
     edits: [
-      { file: LEARNER, find: '      this.#newLeaderSeq = context.persistEpochs(epoch, epoch);\n', replace: '      this.#newLeaderSeq = context.seq;\n' },
-      { file: LEARNER, find: '    const why = this.#onCommit(zxid);\n    if (why !== null) return why;\n', replace: '    const why = this.#onCommit(zxid);\n    if (why !== null) return why;\n    if (context.currentEpoch < this.#epoch) context.persistEpochs(this.#epoch, this.#epoch);\n' },
+      { file: LEARNER, find: '  #newLeaderSeq = Infinity;\n  #ackSent', replace: '  #newLeaderSeq = Infinity;\n  #beforeSeq = Infinity;\n  #ackSent' },
+      { file: LEARNER, find: '      this.#newLeaderSeq = context.persistEpochs(epoch, epoch);\n', replace: '      this.#beforeSeq = context.persistEpochs(context.acceptedEpoch, context.currentEpoch);\n' },
+      {
+        file: LEARNER, find: '    if (context.durableSeq < this.#streamSeq) return;\n    let zxid = context.durableZxid;',
+        replace: '    if (this.#newLeaderSeq === Infinity && context.durableSeq >= this.#beforeSeq) this.#newLeaderSeq = context.persistEpochs(this.#epoch, this.#epoch);\n    if (context.durableSeq < this.#streamSeq) return;\n    let zxid = context.durableZxid;',
+      },
     ],
-    hunts: [{ scenario: 'leader-loss', servers: 3 }], expects: ['QuorumDurability', 'EpochsOnDisk', 'Liveness'],
+    hunts: [{ scenario: 'ZK-EPOCH-WINDOW', servers: 3 }, { scenario: 'leader-loss', servers: 3 }], expects: ['EpochsOnDisk', 'QuorumDurability'],
   },
   {
     name: 'diff-with-a-hole', historic: 'ZK-4925', summary: 'what a server received in its own synchronization is missing in the DIFF that it sends later, as leader',
