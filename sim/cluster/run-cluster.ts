@@ -14,8 +14,6 @@ import { transactionalSink } from './transactional-sink.ts';
 /** Sessions that expire, restarts with their delays, transactions that time out. */
 const LIVENESS_BOUND_MS = 60_000;
 const STOP_BOUND_MS = 30_000;
-/** Restarts after everything has healed: more is flapping. */
-const RESTARTS_MAX = 6;
 /** Longer than any outage of a run: a transaction that times out between its two phases is lost, whoever holds it (Kafka's own limit). */
 const TRANSACTION_TIMEOUT_MS = 40_000;
 const OUTPUT_PARTITIONS = 2;
@@ -82,7 +80,7 @@ class ClusterRun {
     const { driver } = this;
     const { world, judge, cluster } = driver;
     const expected = this.#job.expected(this.#feed.records);
-    const restarts = judge.status.restarts;
+    judge.status.healed();
     let lookedAtMs = -Infinity;
     const done = (): boolean => {
       if (driver.broken) return true;
@@ -100,7 +98,6 @@ class ClusterRun {
       else judge.output.settled(expected);
     }
     if (judge.status.status !== 'RUNNING') driver.fail('Liveness', `${LIVENESS_BOUND_MS} ms after everything healed the job is ${judge.status.status}: ${driver.why}`);
-    else if (judge.status.restarts - restarts > RESTARTS_MAX) driver.fail('Flapping', `the job restarted ${judge.status.restarts - restarts} times after everything had healed: ${driver.why}`);
     if (driver.broken) return;
 
     cluster.stopJob(driver.jobId);

@@ -174,6 +174,20 @@ test('DuplicateOutput, ForeignOutput, LostOutput', (t) => {
   t.deepEqual(output('exactly-once', 'a'), ['LostOutput']);
 });
 
+test('Flapping: the job restarts again and again although everything has healed', (t) => {
+  const restarts = (before: number, after: number): string[] => findings((fail) => new JobStatusJudge(fail), (judge) => {
+    let attempt = 1;
+    const restart = (): void => ['RUNNING', 'RESTARTING', 'RUNNING'].forEach((status) => judge.wrote({ status, attempt: status === 'RESTARTING' ? attempt : ++attempt, regions: [attempt] }));
+    for (let i = 0; i < before; i++) restart();
+    judge.healed();
+    for (let i = 0; i < after; i++) restart();
+  });
+  t.deepEqual(restarts(0, 6), []);
+  t.deepEqual(restarts(20, 6), []);
+  t.deepEqual(restarts(0, 7), ['Flapping']);
+  t.deepEqual(restarts(20, 7), ['Flapping']);
+});
+
 test('JobStatus and JobAttempt: a step that is not in the machine, an attempt that was before', (t) => {
   const wrote = (...steps: [status: string, attempt: number, region?: number][]): string[] => findings((fail) => new JobStatusJudge(fail), (judge) => {
     for (const [status, attempt, region = attempt] of steps) judge.wrote({ status, attempt, regions: [region] });

@@ -1,8 +1,9 @@
 /**
- * The job's state machine takes legal steps only (O5).
+ * The job's state machine takes legal steps only (O5), and when nothing is wrong any more the job comes to run (O6).
  *
  *   JobStatus    the status in coord moves along the arrows below, and from a terminal one nowhere
  *   JobAttempt   attempts only grow
+ *   Flapping     it restarts again and again although everything has healed
  */
 import type { Fail } from '../fail.ts';
 
@@ -19,12 +20,17 @@ const next: Readonly<Record<string, readonly string[]>> = {
   FAILED: [],
 };
 
+/** Restarts after everything has healed: more is flapping. */
+const RESTARTS_MAX = 6;
+
 export class JobStatusJudge {
   readonly #fail: Fail;
   #status = 'CREATED';
   #attempt = 0;
   /** Times that the job was seen to restart. */
   restarts = 0;
+  /** As many of them may there be. */
+  #restartsMax = Infinity;
 
   constructor(fail: Fail) {
     this.#fail = fail;
@@ -34,11 +40,17 @@ export class JobStatusJudge {
     return this.#status;
   }
 
+  healed(): void {
+    this.#restartsMax = this.restarts + RESTARTS_MAX;
+  }
+
   wrote(record: { readonly status: string; readonly attempt: number; readonly regions: readonly number[] }): void {
     const { status, attempt, regions } = record;
     if (status !== this.#status && next[this.#status]?.includes(status) !== true) this.#fail('JobStatus', `the job goes from ${this.#status} to ${status}`);
     if (attempt < this.#attempt || regions.some((each) => each > attempt)) this.#fail('JobAttempt', `attempt ${attempt} with regions at ${regions.join(', ')} after attempt ${this.#attempt}`);
-    if (status === 'RESTARTING' && this.#status !== 'RESTARTING') this.restarts += 1;
+    if (status === 'RESTARTING' && this.#status !== 'RESTARTING' && ++this.restarts > this.#restartsMax) {
+      this.#fail('Flapping', `the job has restarted more than ${RESTARTS_MAX} times since everything healed`);
+    }
     this.#status = status;
     this.#attempt = attempt;
   }
