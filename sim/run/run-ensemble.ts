@@ -192,9 +192,11 @@ class EnsembleRun {
     if (broken()) return;
     clients.stop();
     const isEqual = (): boolean => core.every((server) => server.quorumPeer?.server?.tree.lastProcessedZxid === judge.committedZxid);
-    world.run(world.nowMs + SETTLE_MS + waitMs, () => broken() || (clients.idle && isEqual()));
+    const forgetful = (): SimServer | undefined => core.find(({ sid }) => !judge.isOnDisk(sid));
+    world.run(world.nowMs + SETTLE_MS + waitMs, () => broken() || (clients.idle && isEqual() && forgetful() === undefined));
     if (!clients.idle) late('requests are not answered, though the ensemble serves');
     else if (!isEqual()) late(`the servers do not come to be equal, committed is ${formatZxid(judge.committedZxid)}`);
+    else if (forgetful() !== undefined) late(`server ${forgetful()?.sid} does not write down what is committed, ${formatZxid(judge.committedZxid)}`);
     if (!broken()) judge.converged(core);
   }
 
