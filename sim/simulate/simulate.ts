@@ -96,8 +96,13 @@ export async function simulate(job: JobDefinition, options: SimulateOptions): Pr
 /** One world at a time: while it runs, nothing real can be reached in this process. Test runners start tests of one file together. */
 let before: Promise<unknown> = Promise.resolve();
 
+/** What other tests of this process do in microtasks, begun at the same time, would otherwise run within the world and be taken for its own. */
+function othersHaveBegun(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
 function run(job: JobDefinition, options: SimulateOptions, faults: readonly SimulatedFaults[]): Promise<Simulated> {
-  const result = before.then(() => runAlone(job, options, faults));
+  const result = before.then(othersHaveBegun).then(() => runAlone(job, options, faults));
   before = result.catch(() => undefined);
   return result;
 }

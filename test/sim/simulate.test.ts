@@ -115,3 +115,10 @@ test('an expectation may throw anything', async (t) => {
   const error = await t.throwsAsync(simulate(clicksPerSecond, { seed: 1, input: clicks, expect: () => { throw 'not what I want'; } }), { instanceOf: SimulationFailed });
   t.regex(error?.message ?? '', /^Expectation: not what I want\n/);
 });
+
+test('what another test does at the same time is not taken for the job', async (t) => {
+  const simulated = simulate(clicksPerSecond, { seed: 1, input: clicks });
+  for (let i = 0; i < 300; i++) await null;
+  t.notThrows(() => Date.now());
+  t.true((await simulated).output.length > 0);
+});
