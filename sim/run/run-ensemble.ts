@@ -78,7 +78,7 @@ class EnsembleRun {
     };
     const scheduler = (this.#scheduler = new Scheduler(world, (who, sid) => arena.isMeant(who, sid)));
     scheduler.onFrames = (wanted) => {
-      network.onMessage = wanted ? (what, from, to, type, fieldsOf) => scheduler.event(`${what} ${type}`, what === 'send' ? from : to, fieldsOf, what === 'send' ? to : from) : null;
+      network.onMessage = wanted ? (what, from, to, type, fieldsOf) => scheduler.event(frameEvent(what, type), what === 'send' ? from : to, fieldsOf, what === 'send' ? to : from) : null;
     };
     const stream = world.streams;
     this.#clients = new Clients(world, plan, this.#served, judge, {
@@ -215,6 +215,19 @@ class EnsembleRun {
       acked: judge.counts.acked, elections: judge.counts.elections, expired: judge.counts.expired, longestElectionMs: this.#longestElectionMs, marks: world.marks.counts, drawn: this.#clients.drawn, recent: world.recent,
     };
   }
+}
+
+const FRAME_EVENTS = { send: new Map<string, string>(), receive: new Map<string, string>() };
+
+/** 'send COMMIT': the same string each time, so that looking it up needs no new hash. */
+function frameEvent(what: 'send' | 'receive', type: string): string {
+  const names = FRAME_EVENTS[what];
+  let name = names.get(type);
+  if (name === undefined) {
+    name = `${what} ${type}`;
+    names.set(type, name);
+  }
+  return name;
 }
 
 function crashed(error: unknown): Violation {
