@@ -339,7 +339,7 @@ export function diskError(code: string, call: string, name: string): Error {
 function concat(chunks: readonly Uint8Array[]): Uint8Array {
   let length = 0;
   for (const chunk of chunks) length += chunk.length;
-  const out = new Uint8Array(length);
+  const out = Buffer.allocUnsafe(length);
   let at = 0;
   for (const chunk of chunks) {
     out.set(chunk, at);

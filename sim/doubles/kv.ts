@@ -172,7 +172,7 @@ export class CrashableKv {
 
   batch(life: number, ops: readonly KvOp[], sync: boolean, done: Callback): void {
     if (life !== this.life) return;
-    const batch: Op[] = ops.map((op) => ({ key: op.key, value: op.type === 'put' ? new Uint8Array(op.value) : undefined }));
+    const batch: Op[] = ops.map((op) => ({ key: op.key, value: op.type === 'put' ? Buffer.from(op.value) : undefined }));
     this.#inFlight.add(batch);
     this.later(this.latency(), () => {
       this.#inFlight.delete(batch);
