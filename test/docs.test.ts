@@ -40,6 +40,21 @@ test('docs/ERRORS.md has every code in the sources, and no other', (t) => {
   t.deepEqual([...onPage].sort(), inSources);
 });
 
+test('docs/SIMULATOR.md has every property that is judged, with the file that does', (t) => {
+  const page = read('docs/SIMULATOR.md');
+  const rows = page.slice(page.indexOf('## What the judges hold')).split('\n').filter((line) => line.startsWith('| ') && !line.startsWith('| property')).map((line) => line.split('|').map((cell) => cell.trim()));
+  const onPage = new Map(rows.flatMap(([, names = '', , , files = '']) => names.split(', ').map((name) => [name, [...files.matchAll(/`([^`]+)`/g)].map((file) => file[1] as string)] as const)));
+  const raised = new Map<string, string[]>();
+  for (const room of ['judges', 'workloads', 'cluster', 'run', 'world']) {
+    for (const path of filesIn(`sim/${room}`, '.ts')) {
+      for (const [, name] of read(path).matchAll(/(?:fail|Violation)\('([A-Z]\w+)'/g)) raised.set(name as string, [...(raised.get(name as string) ?? []), path]);
+    }
+  }
+  t.true(raised.size > 40, 'the properties are found');
+  t.deepEqual([...raised.keys()].filter((name) => !onPage.has(name)), [], 'not on the page');
+  t.deepEqual([...raised].filter(([name, files]) => !files.some((file) => onPage.get(name)?.includes(file))).map(([name, files]) => `${name}: ${files.join(', ')}`), [], 'raised elsewhere');
+});
+
 test('links in the documentation lead somewhere', (t) => {
   const broken: string[] = [];
   for (const page of pages) {
