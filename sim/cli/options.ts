@@ -3,10 +3,13 @@ import { InvalidArgumentError } from 'commander';
 import { DreyError } from '../../coord/base/errors.ts';
 import { didYouMean } from './nearest.ts';
 
-export function wholeNumber(min: number, max = Number.MAX_SAFE_INTEGER): (text: string) => number {
+/** Sums of such numbers are exact. */
+const MANY = 1e15;
+
+export function wholeNumber(min: number, max = MANY): (text: string) => number {
   return (text) => {
     const n = Number(text);
-    if (text.trim() === '' || !Number.isSafeInteger(n) || n < min || n > max) throw new InvalidArgumentError(`It must be a whole number from ${min}${max === Number.MAX_SAFE_INTEGER ? '' : ` to ${max}`}.`);
+    if (text.trim() === '' || !Number.isSafeInteger(n) || n < min || n > max) throw new InvalidArgumentError(`It must be a whole number from ${min}${max === MANY && !(n > MANY) ? '' : ` to ${max}`}.`);
     return n;
   };
 }

@@ -2,7 +2,7 @@
 import { EXIT } from './exit-codes.ts';
 import { readPlanFile, sentence } from './failure-file.ts';
 import type { Io } from './run.ts';
-import { failureOf, isSameFailure, type Failure, type Simulator } from './seed-report.ts';
+import { differenceOf, failureOf, isSameFailure, type Failure, type Simulator } from './seed-report.ts';
 import { runToResult } from './crash-result.ts';
 import { ms, traceLine } from './text.ts';
 
@@ -14,11 +14,13 @@ export interface ReplayOptions {
 export async function replayCommand(simulator: Simulator, path: string, { trace, json }: ReplayOptions, io: Io): Promise<number> {
   const { plan, failure: expected } = readPlanFile(path);
   const result = await runToResult(simulator, plan, trace && !json ? { onTrace: (entry) => io.out(traceLine(entry)) } : {});
-  const found = result.kind === 'ok' ? null : failureOf(simulator, plan, result);
-  const verdict = verdictOf(found, expected === null ? null : isSameFailure(result, expected), expected?.invariant ?? null);
+  // One run says nothing about whether it can be repeated.
+  const differs = expected?.kind === 'nondeterminism' ? differenceOf(plan, result, await runToResult(simulator, plan)) : null;
+  const found = differs ?? (result.kind === 'ok' ? null : failureOf(simulator, plan, result));
+  const verdict = verdictOf(found, expected === null ? null : differs !== null || isSameFailure(result, expected), expected?.invariant ?? null);
   const sameTrace = expected === null ? null : result.traceHash === expected.traceHash;
   if (json) {
-    io.out(JSON.stringify({ file: path, ok: found === null, verdict, kind: result.kind, invariant: found?.invariant ?? null, message: found?.message ?? null, expected: expected?.invariant ?? null, atMs: result.virtualMs, traceHash: result.traceHash, sameTrace }));
+    io.out(JSON.stringify({ file: path, ok: found === null, verdict, kind: found?.kind ?? 'ok', invariant: found?.invariant ?? null, message: found?.message ?? null, expected: expected?.invariant ?? null, atMs: result.virtualMs, traceHash: result.traceHash, sameTrace }));
   } else {
     if (found !== null) {
       if (!trace) for (const entry of found.events) io.out(entry);
@@ -27,7 +29,7 @@ export async function replayCommand(simulator: Simulator, path: string, { trace,
     }
     io.out(`${verdict}; ${found === null ? `${ms(result.virtualMs)} of virtual time, ` : ''}trace ${result.traceHash}${sameTrace === true ? ', the same as when it was written' : sameTrace === false ? `, not ${expected?.traceHash ?? ''}: the code has changed since, or the plan` : ''}`);
   }
-  return EXIT[result.kind];
+  return EXIT[found?.kind ?? 'ok'];
 }
 
 function verdictOf(found: Failure | null, same: boolean | null, expected: string | null): string {

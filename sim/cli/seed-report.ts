@@ -59,12 +59,17 @@ export async function runSeed(simulator: Simulator, task: SeedTask, onTrace?: (e
     const failure = result.kind === 'ok' ? null : failureOf(simulator, plan, result);
     if (failure === null && !task.twice) return report(task, result, null);
     const again = await simulator.run(plan);
-    if (again.traceHash === result.traceHash) return report(task, result, failure);
-    const message = `the same plan ended on trace ${result.traceHash} (${outcome(result)}), then on ${again.traceHash} (${outcome(again)}): something in it is not deterministic`;
-    return report(task, result, { kind: 'nondeterminism', invariant: 'Determinism', message, plan, events: [] });
+    return report(task, result, differenceOf(plan, result, again) ?? failure);
   } catch (error) {
     return crashReport(task, plan, error);
   }
+}
+
+/** Null: both runs of the plan ended on the same trace. */
+export function differenceOf(plan: Plan, result: RunResult, again: RunResult): Failure | null {
+  if (again.traceHash === result.traceHash) return null;
+  const message = `the same plan ended on trace ${result.traceHash} (${outcome(result)}), then on ${again.traceHash} (${outcome(again)}): something in it is not deterministic`;
+  return { kind: 'nondeterminism', invariant: 'Determinism', message, plan, events: [] };
 }
 
 /** An assertion of the product, or anything else that was thrown, is a finding like any other. */

@@ -42,7 +42,9 @@ export class Tally {
       this.failed++;
       if (this.finding === null || this.finding === 'gave-up') this.finding = report.failure.kind;
       addTo(this.findings, { [`${report.failure.kind}: ${report.failure.invariant}`]: 1 });
-    } else if (report.task.twice) this.twice++;
+    }
+    // Every failure is run again, unless there was nothing to compare.
+    if (report.traceHash !== '' && report.failure?.kind !== 'nondeterminism' && (report.task.twice || report.failure !== null)) this.twice++;
   }
 
   get faultCount(): number {

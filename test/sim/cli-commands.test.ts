@@ -45,6 +45,7 @@ test('wrong usage is one line, and 64: smaller numbers are findings', (t) => {
   wrong(/there is no scenario "leeder-loss"; did you mean "leader-loss"\?/, 'leeder-loss');
   wrong(/'--seeds <n>' argument 'many' is invalid\. It must be a whole number from 1\./, 'swarm', '--seeds', 'many');
   wrong(/there is no mutant "ack-before-snc"; did you mean "ack-before-sync"\?/, 'swarm', '--mutant', 'ack-before-snc');
+  wrong(/'--from-seed <n>' argument '9007199254740991' is invalid/, 'swarm', '--from-seed', '9007199254740991');
   wrong(/'--trace' cannot be used with option '--json'/, 'swarm', '--seed', '1', '--trace', '--json');
   wrong(/--trace prints the entries of one run: say which, with --seed/, 'swarm', '--trace');
   wrong(/'--seed <seed>' cannot be used with option '--seeds <n>'/, 'swarm', '--seed', '1', '--seeds', '2');

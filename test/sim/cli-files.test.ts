@@ -128,6 +128,20 @@ test('replay: fails still, fails otherwise, passes', async (t) => {
   t.regex(thrownText, /It fails otherwise: TypeError now/);
 });
 
+test('replay: a run that could not be repeated is run twice', async (t) => {
+  const plan = fakePlan({ seed: 'random-1', faults: 2 });
+  const report = await runSeed({ ...fakeSimulator(), draw: () => plan }, { scenario: 'swarm', servers: 5, seed: 'random-1', twice: true });
+  t.is(report.failure?.kind, 'nondeterminism');
+  const path = writeFailure(dir, report) ?? '';
+  const { io: to, text } = io();
+  t.is(await replayCommand(fakeSimulator(), path, { trace: false, json: false }, to), 4);
+  t.regex(text(), /It still fails: Determinism/);
+  t.is(await replayCommand(needy, path, { trace: false, json: false }, to), 1, 'it can be repeated, and fails otherwise');
+  const { io: then, text: thenText } = io();
+  t.is(await replayCommand({ ...needy, run: async (each) => fakeResult(each, null) }, path, { trace: false, json: false }, then), 0);
+  t.regex(thenText(), /It passes: Determinism holds now/);
+});
+
 test('shrink writes a smaller file beside, which fails in the same way', async (t) => {
   const path = await failureIn('big');
   const { io: to, text } = io();
