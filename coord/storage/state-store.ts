@@ -163,7 +163,7 @@ export class StateStore {
   /** Writes what changed together with how far it goes. One at a time. `durable`: of the journal, now. */
   flush(puts: StateEntries, dels: readonly string[], appliedZxid: Zxid, durable: Position, done: Callback): void {
     assert(!this.#flushing, 'one flush at a time');
-    assert(appliedZxid >= this.#appliedZxid, `state flushed backwards from ${formatZxid(this.#appliedZxid)} to ${formatZxid(appliedZxid)}`);
+    if (appliedZxid < this.#appliedZxid) assert(false, `state flushed backwards from ${formatZxid(this.#appliedZxid)} to ${formatZxid(appliedZxid)}`);
     const generation = this.#generation;
     const prefix = entriesStart(generation);
     const ops: KvOp[] = [];

@@ -230,8 +230,8 @@ export class CrashableJournalFiles implements JournalFiles {
     const bytes = concat(chunks);
     const write: InFlight = { name, position, bytes };
     const file = this.#files.get(name);
-    assert(file !== undefined, `write to the removed file ${name}`);
-    assert(position >= 0 && position + bytes.length <= file.length, `write beyond the end of ${name}: ${position} + ${bytes.length} > ${file.length}`);
+    if (file === undefined) assert(false, `write to the removed file ${name}`);
+    if (position < 0 || position + bytes.length > file.length) assert(false, `write beyond the end of ${name}: ${position} + ${bytes.length} > ${file.length}`);
     this.#writes.add(write);
     if (this.#writes.size === 1) this.onBusy?.(true);
     this.counts.writes++;
@@ -315,7 +315,7 @@ class OpenFile implements JournalFile {
   }
 
   write(chunks: readonly Uint8Array[], position: number, done: Callback): void {
-    assert(!this.#closed, `write to the closed file ${this.#name}`);
+    if (this.#closed) assert(false, `write to the closed file ${this.#name}`);
     this.#files.write(this.#name, this.#life, chunks, position, done);
   }
 

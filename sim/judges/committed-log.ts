@@ -10,6 +10,7 @@
  */
 import { formatZxid, zxidCounter, zxidEpoch, type Zxid } from '../../coord/base/zxid.ts';
 import type { TxnGroup } from '../../coord/zab/txn-group.ts';
+import type { Related } from '../world/world.ts';
 import { serverName, type Fail } from './fail.ts';
 import { chainHash } from './hash.ts';
 
@@ -83,13 +84,13 @@ export class CommittedLog {
   }
 
   #compareOrder(sid: number, before: Zxid, firstZxid: Zxid, lastZxid: Zxid): void {
-    const related = { zxids: [before, firstZxid, lastZxid], processes: [serverName(sid)] };
+    const related = (): Related => ({ zxids: [before, firstZxid, lastZxid], processes: [serverName(sid)] });
     const epoch = zxidEpoch(firstZxid);
-    if (zxidEpoch(lastZxid) !== epoch) this.#fail('LocalPrimaryOrder', `server ${sid} delivers ${range(firstZxid, lastZxid)}, which is of two epochs`, related);
+    if (zxidEpoch(lastZxid) !== epoch) this.#fail('LocalPrimaryOrder', `server ${sid} delivers ${range(firstZxid, lastZxid)}, which is of two epochs`, related());
     else if (epoch === zxidEpoch(before)) {
-      if (firstZxid !== before + 1) this.#fail('LocalPrimaryOrder', `server ${sid} delivers ${formatZxid(firstZxid)} right after ${formatZxid(before)}`, related);
-    } else if (epoch < zxidEpoch(before)) this.#fail('GlobalPrimaryOrder', `server ${sid} delivers ${formatZxid(firstZxid)} after ${formatZxid(before)} of a later epoch`, related);
-    else if (zxidCounter(firstZxid) !== 1) this.#fail('LocalPrimaryOrder', `server ${sid} delivers ${formatZxid(firstZxid)} as the first of epoch ${epoch}`, related);
+      if (firstZxid !== before + 1) this.#fail('LocalPrimaryOrder', `server ${sid} delivers ${formatZxid(firstZxid)} right after ${formatZxid(before)}`, related());
+    } else if (epoch < zxidEpoch(before)) this.#fail('GlobalPrimaryOrder', `server ${sid} delivers ${formatZxid(firstZxid)} after ${formatZxid(before)} of a later epoch`, related());
+    else if (zxidCounter(firstZxid) !== 1) this.#fail('LocalPrimaryOrder', `server ${sid} delivers ${formatZxid(firstZxid)} as the first of epoch ${epoch}`, related());
   }
 }
 

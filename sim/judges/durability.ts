@@ -11,6 +11,7 @@
  */
 import { formatZxid, zxidCounter, zxidEpoch, type Zxid } from '../../coord/base/zxid.ts';
 import type { PeerMessage } from '../../coord/zab/messages.ts';
+import type { Related } from '../world/world.ts';
 import type { CommittedLog } from './committed-log.ts';
 import { DurableLog, type Disk } from './durable-log.ts';
 import { serverName, type Fail } from './fail.ts';
@@ -126,12 +127,12 @@ export class Durability {
         const log = this.log(from);
         if (log === null) return;
         const epoch = zxidEpoch(message.zxid);
-        const related = { zxids: [message.zxid], processes: [serverName(from), serverName(to)] };
+        const related = (): Related => ({ zxids: [message.zxid], processes: [serverName(from), serverName(to)] });
         // Counter 0 acks NEWLEADER. Acks below it, while older epochs are still being sent, promise their bytes only.
         if (zxidCounter(message.zxid) === 0) {
-          if (log.currentEpoch < epoch) this.#fail('QuorumDurability', `server ${from} acked NEWLEADER of epoch ${epoch}, its disk says currentEpoch ${log.currentEpoch}`, related);
+          if (log.currentEpoch < epoch) this.#fail('QuorumDurability', `server ${from} acked NEWLEADER of epoch ${epoch}, its disk says currentEpoch ${log.currentEpoch}`, related());
           this.#promise(from, epoch, epoch);
-        } else if (log.lastZxid < message.zxid) this.#fail('QuorumDurability', `server ${from} acked ${formatZxid(message.zxid)}, its disk ends at ${formatZxid(log.lastZxid)}`, related);
+        } else if (log.lastZxid < message.zxid) this.#fail('QuorumDurability', `server ${from} acked ${formatZxid(message.zxid)}, its disk ends at ${formatZxid(log.lastZxid)}`, related());
         this.#acked.set(from, Math.max(message.zxid, this.#acked.get(from) ?? 0));
         return;
       }
