@@ -89,6 +89,8 @@ class Lane {
   lastArrivalMs = 0;
   /** Nothing arrives before; Infinity: nothing ever does, and nobody is told. */
   clogUntilMs = 0;
+  /** What arrives at the other end, in the order in which it was sent. */
+  readonly onTheWay: (() => void)[] = [];
 }
 
 export class Wire implements FaceSocket {
@@ -199,13 +201,15 @@ export class Wire implements FaceSocket {
     const { world } = this.#network;
     if (lane.clogUntilMs === Infinity) return;
     lane.lastArrivalMs = Math.max(lane.lastArrivalMs, lane.clogUntilMs, world.nowMs + this.#latencyMs * (0.5 + this.#prng.float()));
-    const atMs = lane.lastArrivalMs;
-    world.schedule(atMs - world.nowMs, () => {
-      // Clogged while it was on its way.
-      if (lane.clogUntilMs > atMs) {
-        if (lane.clogUntilMs !== Infinity) world.schedule(lane.clogUntilMs - world.nowMs, fn);
-      } else fn();
-    });
+    lane.onTheWay.push(fn);
+    world.schedule(lane.lastArrivalMs - world.nowMs, () => this.#arrived(lane));
+  }
+  /** The first of what is on the way, whichever was to come now: what was clogged on its way comes before what was sent behind it. */
+  #arrived(lane: Lane): void {
+    const { world } = this.#network;
+    if (lane.clogUntilMs <= world.nowMs) lane.onTheWay.shift()?.();
+    else if (lane.clogUntilMs === Infinity) lane.onTheWay.shift();
+    else world.schedule(lane.clogUntilMs - world.nowMs, () => this.#arrived(lane));
   }
 
   #toldClient(reason: string): void {
