@@ -28,7 +28,7 @@ export const broadcastMutants: readonly Mutant[] = [
       { file: 'coord/zab/learner.ts', find: 'if (!continues(lastZxid, group) || !(group.bytes instanceof Uint8Array))', replace: 'if (group.firstZxid <= lastZxid)' },
       { file: 'coord/zab/learner.ts', find: '    if (!Number.isSafeInteger(zxid) || zxid < committedZxid || zxid > history.lastZxid) return `COMMIT', replace: '    if (zxid > history.lastZxid) zxid = Math.max(committedZxid, history.lastZxid);\n    if (!Number.isSafeInteger(zxid) || zxid < committedZxid) return `COMMIT' },
       { file: 'coord/zab/history.ts', find: '    if (!continues(this.#lastZxid, group)) assert(false, `group ${formatZxid(group.firstZxid)} does not continue ${formatZxid(this.#lastZxid)}`);\n', replace: '' },
-      { file: 'coord/storage/journal.ts', find: '    assert(continues, `group', replace: '    assert(continues || group.firstZxid > last, `group' },
+      { file: 'coord/storage/journal.ts', find: 'if (!continues) assert(false, `group', replace: 'if (!continues && group.firstZxid <= last) assert(false, `group' },
     ],
     hunts: [{ scenario: 'flood', servers: 3 }, { scenario: 'flood', servers: 5 }], expects: ['ProcessConsistency', 'TotalOrder', 'LocalPrimaryOrder', 'QuorumDurability'],
   },

@@ -22,7 +22,7 @@ export const clusterMutants: readonly Mutant[] = [
     hunts: [{ scenario: 'deposed-master', servers: 3 }], expects: ['StaleCommand'],
   },
   {
-    name: 'tasks-outlive-their-lease', historic: 'CURATOR-444', summary: 'a task manager whose session is over lets its tasks run on',
+    name: 'tasks-outlive-their-lease', historic: '', summary: 'a task manager whose session is over lets its tasks run on',
     edits: [
       { file: TASK_MANAGER, find: 'if (remainingMs <= 0) this.stopTasks(\'the lease of the coord session is over\');', replace: '' },
       { file: 'orchestrator/runtime/task-manager-process.ts', find: 'if (signal === \'expired\' || signal === \'lease-lost\' || signal === \'closed\')', replace: 'if (signal === \'closed\')' },
@@ -55,9 +55,9 @@ export const clusterMutants: readonly Mutant[] = [
     hunts: anything, expects: ['DuplicateOutput'],
   },
   {
-    name: 'sink-never-recommits', historic: 'FLINK-31363, TXN-TIMEOUT', summary: 'a restored task does not commit what its checkpoint holds',
+    name: 'sink-never-recommits', historic: 'TXN-TIMEOUT', summary: 'a restored task does not commit what its checkpoint holds',
     edits: [{ file: 'orchestrator/task/sink-output.ts', find: '      await sink.commit?.(state.committables, context);\n', replace: '' }],
-    hunts: anything, expects: ['LostOutput', 'Liveness'],
+    hunts: [{ scenario: 'TXN-TIMEOUT', servers: 3 }], expects: ['LostOutput', 'Liveness'],
   },
   {
     name: 'aborted-committables-forgotten', historic: '', summary: 'what was staged for an aborted checkpoint is not part of the next one',

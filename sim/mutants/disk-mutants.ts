@@ -16,7 +16,7 @@ export const diskMutants: readonly Mutant[] = [
   {
     name: 'failed-journal-goes-on', historic: 'ZK-2247', summary: 'after a failed write nothing is logged any more, but the server goes on, and a leader leads on',
     edits: [{ file: DRIVER, find: "      if (error !== null) this.#diskFailed(error, incarnation);\n      else this.#peerEvent({ type: 'persisted', seq });", replace: "      if (error === null) this.#peerEvent({ type: 'persisted', seq });" }],
-    hunts: [{ scenario: 'bad-disks', servers: 3 }], expects: ['Liveness'],
+    hunts: [{ scenario: 'ZK-2247', servers: 3 }], expects: ['Liveness'],
   },
   {
     name: 'applied-in-another-batch', historic: 'ZK-3144', summary: 'how far the state goes is written in another batch than its entries',
@@ -30,9 +30,9 @@ export const diskMutants: readonly Mutant[] = [
     name: 'state-ahead-of-journal', historic: 'ZK-1573', summary: 'the state is flushed beyond what the own journal holds',
     edits: [
       { file: DRIVER, find: 'return !storage.flushing && applied > storage.flushedZxid && applied <= storage.lastDurableZxid;', replace: 'return !storage.flushing && applied > storage.flushedZxid;' },
-      { file: STORAGE, find: '      appliedZxid <= journal.durableZxid,\n', replace: '      appliedZxid >= 0,\n' },
+      { file: STORAGE, find: 'if (appliedZxid > journal.durableZxid) assert(', replace: 'if (appliedZxid < 0) assert(' },
     ],
-    hunts: [{ scenario: 'power-failure', servers: 3 }, { scenario: 'leader-loss', servers: 3 }], expects: ['Suspect'],
+    hunts: [{ scenario: 'ZK-1573', servers: 3 }], expects: ['Suspect'],
   },
   {
     name: 'purged-before-flushed', historic: 'ZK-3056', summary: 'the journal is let go of before the state holds what is in it',
@@ -65,6 +65,6 @@ export const diskMutants: readonly Mutant[] = [
   {
     name: 'head-before-its-records', historic: 'LAZYFS-ZK-2/7/8', summary: 'a segment\'s head, which makes the records behind it count, is written before them',
     edits: [{ file: JOURNAL, find: '    else this.#fileWrite(segment, records, (error) => (error === null ? writeHead() : fail(error)));', replace: '    else {\n      let open = 2;\n      const headLater = writeHead;\n      this.#fileWrite(segment, head, (error) => (error === null ? void (--open === 0 && headLater()) : fail(error)));\n      this.#fileWrite(segment, records, (error) => (error === null ? void (--open === 0 && headLater()) : fail(error)));\n    }' }],
-    hunts: [{ scenario: 'power-failure', servers: 3 }, { scenario: 'LAZYFS-ZK-2', servers: 3 }], expects: ['Suspect', 'EpochsOnDisk', 'QuorumDurability'],
+    hunts: [{ scenario: 'LAZYFS-ZK-2', servers: 3 }, { scenario: 'power-failure', servers: 3 }], expects: ['Suspect', 'EpochsOnDisk', 'QuorumDurability'],
   },
 ];

@@ -6,7 +6,7 @@ const LEADER = 'coord/zab/leader.ts';
 
 export const electionMutants: readonly Mutant[] = [
   {
-    name: 'election-ignores-epoch', historic: 'ZK-4643', summary: 'votes and ACKEPOCHs are compared by zxid alone, not by epoch first',
+    name: 'election-ignores-epoch', historic: 'ZK-1156', summary: 'votes and ACKEPOCHs are compared by zxid alone, not by epoch first',
     edits: [
       { file: ELECTION, find: '  if (a.peerEpoch !== b.peerEpoch) return a.peerEpoch > b.peerEpoch;\n', replace: '' },
       {
@@ -56,7 +56,7 @@ export const electionMutants: readonly Mutant[] = [
   {
     name: 'own-accepted-epoch-not-durable', historic: 'ZK-2307', summary: 'a leader counts its own promise of the epoch before it is on its disk',
     edits: [{ file: LEADER, find: '    if (context.durableSeq < this.#acceptedEpochSeq) return;\n', replace: '' }],
-    hunts: [{ scenario: 'ZK-335', servers: 3 }, { scenario: 'power-failure', servers: 3 }], expects: ['Leadership', 'EpochsOnDisk'],
+    hunts: [{ scenario: 'ZK-2307', servers: 3 }, { scenario: 'power-failure', servers: 3 }], expects: ['Leadership', 'EpochsOnDisk'],
   },
   {
     name: 'epoch-of-own-choice', historic: 'ZK-1081', summary: 'a new leader does not ask which epochs others have accepted, and takes whatever ACKEPOCH comes for a promise',

@@ -11,7 +11,7 @@ const NOBODY_LOOKS_FOR_HOLES: readonly Edit[] = [
   { file: LEARNER, find: 'if (!continues(lastZxid, group) || !(group.bytes instanceof Uint8Array))', replace: 'if (group.firstZxid <= lastZxid)' },
   { file: LEARNER, find: '    if (!Number.isSafeInteger(zxid) || zxid < committedZxid || zxid > history.lastZxid) return `COMMIT', replace: '    if (zxid > history.lastZxid) zxid = Math.max(committedZxid, history.lastZxid);\n    if (!Number.isSafeInteger(zxid) || zxid < committedZxid) return `COMMIT' },
   { file: HISTORY, find: '    if (!continues(this.#lastZxid, group)) assert(false, `group ${formatZxid(group.firstZxid)} does not continue ${formatZxid(this.#lastZxid)}`);\n', replace: '    void formatZxid;\n' },
-  { file: 'coord/storage/journal.ts', find: '    assert(continues, `group', replace: '    assert(continues || group.firstZxid > last, `group' },
+  { file: 'coord/storage/journal.ts', find: 'if (!continues) assert(false, `group', replace: 'if (!continues && group.firstZxid <= last) assert(false, `group' },
 ];
 
 export const synchronizationMutants: readonly Mutant[] = [

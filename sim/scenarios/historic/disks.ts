@@ -19,7 +19,10 @@ export const diskStories: readonly Scenario[] = [
   ...stories(['LAZYFS-ZK-2', 'LAZYFS-ZK-7', 'LAZYFS-ZK-8'], 'power goes at the first write of a segment, before its first sync, or amid a sequence: a torn tail is cut, and the server starts', ['torn tail'], (t) => {
     t.begins();
     for (let i = 0; i < 5; i++) {
-      t.crash('it', { atMs: 1000 + i * t.ms(500, 700), event: { who: t.prng.pick(['any', 'leader', 'follower']), name: t.prng.pick(['journal create', 'journal write', 'journal write', 'durable']), nth: t.prng.between(1, 12) }, plusMs: t.ms(0, 6) }, t.ms(20, 300));
+      const downMs = t.ms(20, 300);
+      const died = t.crash(`it as X${i}`, { atMs: 1000 + i * t.ms(500, 700), event: { who: t.prng.pick(['any', 'leader', 'follower']), name: t.prng.pick(['journal create', 'journal write', 'journal write', 'durable']), nth: t.prng.between(1, 12) }, plusMs: t.ms(0, 6) }, downMs);
+      // And while it writes down what it has found.
+      if (t.prng.chance(0.6)) t.crash(`X${i}`, { after: died, plusMs: Math.round(downMs + t.ms(5, 30)) }, t.ms(20, 300));
     }
   }, { crowd: 4, knobs: { segmentBytes: 4 << 10, writeMs: [2, 10] } }),
   ...stories(['ETCD-14370'], 'one server alone: what it has acked is there after it lost its power', ['died alone'], (t) => {

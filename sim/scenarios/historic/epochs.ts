@@ -29,7 +29,13 @@ export const epochStories: readonly Scenario[] = [
   }, { crowd: 0, servers: 5 }),
   ...stories(['ZK-2307', 'ZK-4269'], 'the write of the epochs fails; what was promised must not run ahead of the disk, and the server must start again', ['disk failed'], (t) => {
     t.begins();
-    t.crash('L', { atMs: t.ms(1000, 1200) }, t.ms(300, 900));
+    const dead = t.crash('L', { atMs: t.ms(1000, 1200) }, t.ms(300, 900));
+    if (t.prng.chance(0.5)) {
+      // It is not refused, it is slow: one follower has promised the epoch, and who wants to lead it loses its power before it has itself.
+      const wants = t.fault({ after: dead, event: { who: 'any', name: 'NewEpoch' } }, { kind: 'stall-disk', on: 'it as N', forMs: 200 });
+      t.crash('N', { after: wants, plusMs: t.ms(20, 100) }, t.ms(200, 250));
+      t.isolate('follower as F', { after: wants, plusMs: t.ms(15, 20) }, 1200);
+    }
     t.fault({ atMs: 1250, event: { who: 'leader', name: 'NewEpoch' } }, { kind: 'disk-error', on: 'it', what: 'journal write', times: t.prng.between(1, 2) });
     t.fault({ atMs: 1250, event: { who: 'follower', name: t.prng.pick(['receive LEADERINFO', 'receive NEWLEADER']), nth: t.prng.between(1, 2) } }, { kind: 'disk-error', on: 'it', what: 'journal write', times: 1 });
     t.fault({ atMs: t.ms(2000, 3000) }, { kind: 'power-failure', on: Array.from({ length: t.servers }, (_, i) => `server-${i + 1}`), downMs: t.ms(20, 200), staggerMs: t.ms(0, 50) });

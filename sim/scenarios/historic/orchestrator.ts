@@ -69,7 +69,11 @@ export const orchestratorStories: readonly Scenario[] = [
   }, { job: 'pass' }),
   ...clusterStories(['TXN-TIMEOUT'], 'a task manager stops between the prepare and the commit of its transactions, for longer than its lease: what its checkpoint holds is committed once, by whoever takes over', ['stopped between prepare and commit'], (t) => {
     for (let i = 0; i < 2; i++) {
-      t.fault({ atMs: t.ms(1500, 2000) + i * 4000, event: { who: 'worker', name: t.prng.pick(['stored state', 'receive checkpointComplete']), nth: t.prng.between(1, 4) }, plusMs: t.ms(0, 5) }, { kind: 'pause', on: 'it', forMs: t.ms(2500, 5000) }, 'stopped between prepare and commit');
+      const when = { atMs: t.ms(1500, 2000) + i * 4000 };
+      const pause = { kind: 'pause', on: 'it', forMs: t.ms(2500, 5000) } as const;
+      // Before it hears that the checkpoint is complete, or just then.
+      if (t.prng.chance(0.6)) t.fault({ ...when, event: { who: 'any', name: 'pointer written' } }, { ...pause, on: t.prng.pick(['taskmanager-1', 'taskmanager-2']) }, 'stopped between prepare and commit');
+      else t.fault({ ...when, event: { who: 'worker', name: 'receive checkpointComplete', nth: t.prng.between(1, 4) }, plusMs: t.ms(0, 5) }, pause, 'stopped between prepare and commit');
     }
   }, { job: 'pass' }),
   ...clusterStories(['EMPTY-TXN', 'FLINK-31363'], 'checkpoints without a record between them, and a worker that dies in one: a commit of nothing is no failure', ['a checkpoint of nothing'], (t) => {

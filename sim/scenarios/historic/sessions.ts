@@ -10,7 +10,8 @@ export const sessionStories: readonly Scenario[] = [
     t.op(1, 'close', { after: made, plusMs: 5 });
     t.crash('F', { after: made, plusMs: 4, event: { who: 'F', name: t.prng.pick(['receive PROPOSAL', 'send ACK', 'receive COMMIT', 'journal write']) } }, t.ms(50, 600));
     if (t.prng.chance(0.5)) t.crash('L', { after: made, plusMs: t.ms(5, 400) }, t.ms(100, 900));
-  }),
+    // The crowd closes sessions behind creates that are not answered yet.
+  }, { crowd: 4, manners: { misbehave: 0.1, burst: 8 } }),
   ...stories(['ZK-1367'], 'the whole ensemble restarts, and a client with ephemerals does not come back: they end with its session, everywhere', ['session expired', 'ephemeral ended'], (t) => {
     const begun = t.begins();
     const made = t.op(1, 'create-ephemeral', { after: begun }, { path: '/e', times: 5 });
