@@ -87,6 +87,7 @@ test('what is wrong with a file is said in one line', (t) => {
   wrong({ ...plan, knobs: { ...plan.knobs, detectMs: 'soon' } }, /knobs: "detectMs" cannot be "soon"/);
   wrong({ ...plan, clocks: plan.clocks.map(() => ({ rate: 0, wallOffMs: 0 })) }, /clock of server-1: "rate" cannot be 0/);
   wrong({ ...plan, serverKnobs: plan.serverKnobs.map(() => null) }, /serverKnobs of server-1: it is not an object/);
+  wrong({ ...drawPlan('worker-loss', { seed: '1', servers: 5 }), cluster: { ...drawPlan('worker-loss', { seed: '1', servers: 5 }).cluster, checkpointIntervalMs: 0 } }, /cluster: "checkpointIntervalMs" cannot be 0/);
   wrong({ ...plan, core: [6] }, /"core" cannot be \[6\]/);
   // What would silently never strike.
   wrong({ ...plan, faults: [{ ...first, when: { atMS: 5 } }] }, /fault f1: there is no field "atMS"; there are atMs, after, event, plusMs/);
