@@ -565,7 +565,8 @@ export class LibraryClient implements Client, CodecWatcher {
 
   /** As the recipes do it: after an unknown outcome it looks first whether its znode is there. */
   #createProtected(prefix: string, doubtful: boolean, sessionId = this.#sessionId): void {
-    if (this.#session === null || (sessionId !== 0n && this.#sessionId !== sessionId)) return;
+    if (this.#session === null || this.#sessionId !== sessionId) return;
+    if (sessionId === 0n) return this.#whenConnected(() => this.#createProtected(prefix, doubtful));
     const create = (): void => this.#write('create-sequential', OpCode.create2, `${QUEUE}/${prefix}`, { flags: CreateFlag.EPHEMERAL_SEQUENTIAL }, (error) => this.#afterProtected(prefix, error, sessionId, false));
     if (!doubtful) return create();
     this.#around.world.marks.hit('create in doubt');

@@ -12,6 +12,8 @@ import { whenConnected } from './when-connected.ts';
 export async function createProtected(
   client: CoordClient, directory: string, name: string, data: Data, options: CreateOptions, guid: () => string = nanoid,
 ): Promise<{ path: string; stat: Stat }> {
+  // A create that waits for the first session belongs to that one, and not to whichever comes after it.
+  if (client.session.id === 0n) await whenConnected(client);
   const session = client.session.id;
   const prefix = `_c_${guid()}-`;
   let doubtful = false;
@@ -32,7 +34,7 @@ export async function createProtected(
       if (!isCoordError(error) || !error.retryable) throw error;
       doubtful ||= error.code === 'CONNECTIONLOSS';
       await whenConnected(client);
-      if (session !== 0n && client.session.id !== session) throw new CoordError('SESSIONEXPIRED', directory);
+      if (client.session.id !== session) throw new CoordError('SESSIONEXPIRED', directory);
     }
   }
 }
