@@ -15,8 +15,9 @@ import { Process } from '../world/process.ts';
 import type { SimServer } from '../world/sim-server.ts';
 import type { World } from '../world/world.ts';
 
-/** A server must have closed what is no connection of a client by then: the time for a handshake, and some. */
+/** A server must have closed what is no connection of a client by then, on its own clock: the time for a handshake, and some. */
 const PATIENCE_MS = 12_000;
+const LOOK_MS = 500;
 
 export class HostileWire {
   readonly #world: World;
@@ -60,8 +61,14 @@ export class HostileWire {
       lost: () => {},
     }, { client: 'hostile-wire', process: this.#process, address: '10.0.6.66', protocol, roughness: 0 });
     this.#world.marks.hit('malformed frame');
-    this.#process.schedule(PATIENCE_MS, () => {
-      if (wire.isOpenAtServer && !server.process.paused) this.#judge.fail('HostileWire', `${server.process.name} still talks to what is no client after ${PATIENCE_MS} ms`);
+    this.#watch(wire, server, server.process.monotonicMs() + PATIENCE_MS);
+  }
+
+  #watch(wire: Wire, server: SimServer, untilMs: number): void {
+    const { process } = server;
+    this.#process.schedule(Math.max(LOOK_MS, untilMs - process.monotonicMs()), () => {
+      if (wire.isOpenAtServer && process.monotonicMs() < untilMs) return this.#watch(wire, server, untilMs);
+      if (wire.isOpenAtServer && !process.paused) this.#judge.fail('HostileWire', `${process.name} still talks to what is no client after ${PATIENCE_MS} ms`);
       wire.close();
     });
   }

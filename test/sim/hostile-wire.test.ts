@@ -28,11 +28,15 @@ test('HostileWire: whoever waits for the end of half a frame longer than a hands
   const well = verdict(() => {});
   t.is(well.invariant, undefined);
   t.true(well.attacks > 30, `${well.attacks} attacks`);
-  // Their patience is the same, and their clocks stand almost still.
+  // Timers that never ring.
   const patient = verdict((servers) => {
-    for (const server of servers) server.process.setRate(0.001);
+    for (const { process } of servers) process.after = () => ({ cancel: () => {} });
   });
   t.is(patient.invariant, 'HostileWire');
+  // On a clock that runs at half the rate it is not time yet.
+  t.is(verdict((servers) => {
+    for (const server of servers) server.process.setRate(0.5);
+  }).invariant, undefined);
   // Who is paused cannot disconnect anybody.
   t.is(verdict((servers) => {
     for (const server of servers) server.process.pause(100_000);
