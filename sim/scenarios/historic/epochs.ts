@@ -44,13 +44,21 @@ export const epochStories: readonly Scenario[] = [
     const begun = t.begins();
     t.writes(1, { after: begun }, 150);
   }, { knobs: { epochTxnsMax: 60 }, crowd: 3 }),
-  ...stories(['ZK-1514', 'ZK-1732', 'ZK-1818'], 'a server that has seen many rounds alone, and one that has restarted and seen none, join a leader of another round', ['joined in another round'], (t) => {
+  ...stories(['ZK-1514', 'ZK-1732'], 'a server that has seen many rounds alone, and one that has restarted and seen none, join a leader of another round', ['joined in another round'], (t) => {
     const begun = t.begins();
     const cut = t.isolate('follower as F', { after: begun, plusMs: 5 }, t.ms(1500, 2500));
     t.crash('L', { after: cut, plusMs: t.ms(10, 100) }, t.ms(20, 60));
     t.crash('F', { after: cut, plusMs: t.ms(600, 1400) }, t.ms(20, 300));
     t.passes({ after: cut, plusMs: 0, event: { who: 'F', name: 'ElectionDecided', where: { how: 'existing' } } }, 'joined in another round');
   }),
+  ...stories(['ZK-1818'], 'leaders have come and gone, and a quorum is left of one who has seen all of their rounds and one who has started again and seen none: they find each other', ['joined in another round'], (t) => {
+    t.begins();
+    // For longer than it takes to notice: each is a new round.
+    for (let i = 0; i < 2; i++) t.crash('leader', { atMs: 1000 + i * 1700 + t.ms(0, 100) }, t.ms(600, 800));
+    // The first server stays, and looks for a leader by itself until the others of the quorum have started again, whose votes are as good.
+    for (let sid = 2; sid <= t.servers; sid++) t.crash(`server-${sid}`, { atMs: 4400 }, sid > Math.floor(t.servers / 2) + 1 ? null : t.ms(600, 1200));
+    t.passes({ atMs: 4400, event: { who: 'server-1', name: 'ElectionDecided' } }, 'joined in another round');
+  }, { quorumOnly: true, crowd: 0 }),
   ...stories(['ZK-975'], 'a server joins an ensemble that has a leader, and has the best vote itself: it follows', ['joined in another round'], (t) => {
     const begun = t.begins();
     const cut = t.isolate('L', { after: begun, plusMs: t.ms(5, 20) }, t.ms(1200, 1800));

@@ -23,6 +23,8 @@ export interface StoryOptions {
   readonly serverKnobs?: Partial<ServerKnobs>;
   /** Virtual ms until everything is healed. Default 6000. */
   readonly untilMs?: number;
+  /** Only the quorum of the first servers is healed then; who is down stays down. */
+  readonly quorumOnly?: boolean;
 }
 
 type Id = string;
@@ -100,6 +102,7 @@ export function stories(names: readonly string[], summary: string, mustHit: read
         serverKnobs: plan.serverKnobs.map((knobs) => ({ ...knobs, flushIntervalMs: prng.pick([10, 100, 500]), ...options.serverKnobs })),
         clients: plan.clients.map((client) => (client.id <= clients ? client : { ...client, draws: true, burst: 3, thinkMs: 40, timeoutMs: 2000, ...options.manners })),
         ops: story.ops, faults: story.faults, untilMs: options.untilMs ?? 6000,
+        ...(options.quorumOnly === true ? { core: Array.from({ length: Math.floor(servers / 2) + 1 }, (_, i) => i + 1) } : {}),
       };
     },
   }));
