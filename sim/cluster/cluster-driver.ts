@@ -6,6 +6,7 @@ import type { Fail } from '../judges/fail.ts';
 import type { ClusterPlan, FaultPlan, Plan } from '../plan/plan.ts';
 import type { Outcome, RunOptions } from '../run/result.ts';
 import { ProcessDied } from '../world/process.ts';
+import { realSetImmediate } from '../world/guard.ts';
 import { World } from '../world/world.ts';
 import { Cluster } from './cluster.ts';
 import { ClusterJudge } from './cluster-judge.ts';
@@ -24,6 +25,7 @@ export class ClusterDriver {
   readonly #scheduler: Scheduler;
   #job: PreparedJob | null = null;
   #judge: ClusterJudge | null = null;
+  #over = false;
   #crash: { readonly error: unknown } | null = null;
   /** Whose doing the scheduler is being told of. */
   #who: string | null = null;
@@ -130,6 +132,9 @@ export class ClusterDriver {
     try {
       return await fn();
     } finally {
+      // What is let fall at the very end is reported in the runtime's next turn: it belongs to this world, which is over, and not to the next.
+      this.#over = true;
+      await new Promise((resolve) => realSetImmediate(resolve));
       process.off('unhandledRejection', stray);
       process.off('uncaughtException', stray);
     }
@@ -137,7 +142,7 @@ export class ClusterDriver {
 
   /** What nobody has handled: an assertion of the product, or what the code of a job has let fall. */
   #stray(error: unknown): void {
-    if (error instanceof ProcessDied) return;
+    if (this.#over || error instanceof ProcessDied) return;
     const life = this.cluster.turns.current;
     const node = this.cluster.nodes.find(({ machine }) => machine === life?.machine);
     if (!(error instanceof AssertionFailed) && (life?.alive !== true || node?.stray(error) === true)) return;

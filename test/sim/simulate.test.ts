@@ -1,5 +1,7 @@
 /** What a user writes to try a job of their own under faults. */
 import test from 'ava';
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
 import { fileSink, kafkaSource } from '../../connectors/index.ts';
 import { boundedOutOfOrderness, job, tumbling } from '../../orchestrator/api/index.ts';
 import type { Json, Sink } from '../../orchestrator/api/index.ts';
@@ -121,4 +123,27 @@ test('what another test does at the same time is not taken for the job', async (
   for (let i = 0; i < 300; i++) await Promise.resolve();
   t.notThrows(() => Date.now());
   t.true((await simulated).output.length > 0);
+});
+
+test('what a job lets fall at the end of a run is no part of the next', (t) => {
+  // In a process of its own: the test runner hears of rejections, too.
+  const code = `
+    import { fileSink, kafkaSource } from './connectors/index.ts';
+    import { job } from './orchestrator/api/index.ts';
+    import { simulate } from './sim/simulate/index.ts';
+    const passing = (falls) => job('passing', (env) => {
+      env.source(kafkaSource({ brokers: ['kafka:9092'], topic: 'clicks', format: 'json' }))
+        .map((n) => { if (falls && n % 10 === 0) void Promise.reject(new Error('nobody waits for this')); return n; })
+        .sink(fileSink({ path: '/var/out', format: 'ndjson' }));
+    });
+    const input = Array.from({ length: 60 }, (_, i) => i);
+    for (const falls of [false, true, false, true, false]) {
+      const { restarts, traceHash } = await simulate(passing(falls), { seed: 1, input });
+      console.log(restarts > 0 ? 'restarted' : traceHash);
+    }`;
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', code], { cwd: join(import.meta.dirname, '../..'), encoding: 'utf8' });
+  t.is(status, 0, stderr);
+  const [alone, ...others] = stdout.trim().split('\n');
+  t.not(alone, 'restarted');
+  t.deepEqual(others, ['restarted', alone, 'restarted', alone]);
 });
