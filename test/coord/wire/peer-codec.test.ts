@@ -102,18 +102,21 @@ test('random and damaged frames: a message or COORD_PEER_FRAME', (t) => {
   t.pass();
 });
 
+/** Long bytes are compared as text: ava looks at each element of an array. */
+const short = (values: unknown): unknown[] => (values as unknown[]).map((each) => (each instanceof Uint8Array ? Buffer.from(each).toString('latin1') : each));
+
 test('flat arrays have the bytes that msgpackr makes, and are read as it reads them', (t) => {
   const number = fc.oneof(fc.integer(), fc.nat(300), fc.maxSafeNat(), fc.double({ noNaN: true }), fc.integer({ min: -40, max: 0 }));
   const value = fc.oneof(number, fc.boolean(), fc.uint8Array({ maxLength: 300 }), fc.constant(new Uint8Array(70_000)));
   fc.assert(fc.property(fc.array(value, { maxLength: 15 }), fc.nat(8), (values, spare) => {
     const flat = encodeFlat(values, spare) as Buffer;
     const body = flat.subarray(0, flat.length - spare);
-    t.deepEqual(plain(decodeMsgpack(body, 'X')), plain(values));
-    t.deepEqual(plain(decodeFlat(body)), plain(values));
+    t.deepEqual(short(decodeMsgpack(body, 'X')), short(values));
+    t.deepEqual(short(decodeFlat(body)), short(values));
     const packed = encodeMsgpack(values);
     const read = decodeFlat(packed);
     // Integers that need a sign and more than five bits are left to msgpackr.
-    if (read !== null) t.deepEqual(plain(read), plain(values));
+    if (read !== null) t.deepEqual(short(read), short(values));
     if (values.every((each) => typeof each !== 'number' || each >= -0x20 || !Number.isInteger(each))) t.is(body.toString('hex'), packed.toString('hex'));
   }), { numRuns: 500 });
   t.is(encodeFlat(['text'], 0), null);
