@@ -171,11 +171,14 @@ export class Wire implements FaceSocket {
   }
 
   heal(): void {
-    const isClogged = this.#toServer.clogUntilMs > this.#network.world.nowMs || this.#toClient.clogUntilMs > this.#network.world.nowMs;
     this.#rough = false;
-    if (!isClogged) return;
-    this.#toServer.clogUntilMs = 0;
-    this.#toClient.clogUntilMs = 0;
+    const clogged = [this.#toServer, this.#toClient].filter(({ clogUntilMs }) => clogUntilMs > this.#network.world.nowMs);
+    if (clogged.length === 0) return;
+    for (const lane of clogged) {
+      lane.clogUntilMs = 0;
+      // Something that was sent before it may have been swallowed.
+      lane.onTheWay.length = 0;
+    }
     this.reset();
   }
 
