@@ -120,10 +120,13 @@ export class Judge {
       case 'Boot': {
         this.#committed.restart(sid, fields['applied'] as Zxid);
         this.#durability.booted(sid, fields['acceptedEpoch'] as number, fields['currentEpoch'] as number, fields['suspect'] as boolean);
-        const server = this.#servers.get(sid)?.quorumPeer?.server;
-        if (!server) return;
+        const simServer = this.#servers.get(sid);
+        const server = simServer?.quorumPeer?.server;
+        if (simServer === undefined || !server) return;
         server.onDeliver = (group) => this.delivered(sid, group);
-        server.onSession = this.onSession === null ? null : this.onSession(sid);
+        const look = this.onSession === null ? null : this.onSession(sid);
+        // By the server's true clock, whatever it takes for the time itself.
+        server.onSession = look === null ? null : (what, sessionId) => look(what, sessionId, simServer.process.monotonicMs());
         server.onResetState = (baseZxid) => {
           this.#world.marks.hit('SNAP installed');
           this.#committed.restart(sid, baseZxid);
