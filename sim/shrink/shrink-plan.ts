@@ -155,7 +155,7 @@ async function calmer(oracle: Oracle): Promise<void> {
   const groups = ['net', 'disk', ...(asksForWrites(oracle) ? [] : plan.clients.map(({ id }) => `client-${id}`))].filter((name) => !plan.calm.includes(name));
   const wild = await ddmin(groups, (kept) => oracle.fails({ ...plan, calm: [...plan.calm, ...groups.filter((name) => !kept.includes(name))] }));
   const base = oracle.plan;
-  const members = [...(wild.includes('net') ? links : []), ...(wild.includes('disk') ? sids.map((sid) => `disk/server-${sid}`) : [])];
+  const members = [...(wild.includes('net') ? links : []), ...(wild.includes('disk') ? sids.map((sid) => `disk/server-${sid}`) : [])].filter((name) => !base.calm.includes(name));
   await ddmin(members, (kept) => oracle.fails({ ...base, calm: [...base.calm, ...members.filter((name) => !kept.includes(name))] }));
 }
 

@@ -75,6 +75,12 @@ test('servers stay, and their targets, when they are needed', async (t) => {
   t.deepEqual(three.plan.faults.map(({ id }) => id), ['f5']);
 });
 
+test('of the streams of chance only those stay that are needed, and each that is calm is named once', async (t) => {
+  const small = (await shrink(fakePlan({ faults: 5 }), ({ servers, calm }) => servers === 5 && !calm.includes('net') && !calm.includes('net/server-1>server-2'))).plan;
+  t.is(new Set(small.calm).size, small.calm.length);
+  t.is(small.calm.filter((name) => name.startsWith('net/')).length, 19);
+});
+
 test('every smaller plan is a plan that could have been written, whatever is drawn and whatever fails', async (t) => {
   for (const name of ['swarm', 'liveness', 'client', 'orchestrator', 'ZK-4925', 'ZK-2845', 'ZK-1514', 'ETCD-14370']) {
     for (const [seed, share] of [['1', 0.3], ['2', 0.8]] as const) {
