@@ -167,12 +167,18 @@ export class WindowedStream<T, K extends Key> {
 }
 
 function checkFunction(fn: unknown, origin: string, method: string, nullable = false): unknown {
+  if (isAsync(fn)) throw new DreyError('JOB_GRAPH', `${origin}: ${method} takes a function that returns at once; this one is async, and its promise would be taken for the record`);
   if (typeof fn === 'function' || (nullable && fn === null)) return fn;
   throw new DreyError('JOB_GRAPH', `${origin}: ${method} takes a function, not ${fn === null ? 'null' : typeof fn}`);
 }
 
+function isAsync(fn: unknown): boolean {
+  return /^\[object Async(Generator)?Function\]$/.test(Object.prototype.toString.call(fn));
+}
+
 function checkAggregate(aggregate: unknown, origin: string): void {
   const { create, add, result } = (aggregate ?? {}) as Record<string, unknown>;
+  if ([create, add, result].some(isAsync)) throw new DreyError('JOB_GRAPH', `${origin}: create, add and result of an aggregate return at once; one of these is async`);
   if (typeof create === 'function' && typeof add === 'function' && typeof result === 'function') return;
   throw new DreyError('JOB_GRAPH', `${origin}: aggregate takes { create, add, result }, three functions (or count())`);
 }

@@ -42,3 +42,14 @@ test('wrong arguments are refused where they are given', (t) => {
   t.throws(() => boundedOutOfOrderness(-1), { code: 'JOB_GRAPH' });
   t.throws(() => job('', () => undefined), { code: 'JOB_GRAPH' });
 });
+
+test('an async function is refused where it is given: its promise would be taken for the record', (t) => {
+  const refused = (describe: (stream: DataStream<Click>) => unknown): void => {
+    t.throws(() => buildGraph(job('async', (env) => void describe(env.source(collectionSource(clicks)))), {}), { code: 'JOB_GRAPH', message: /job\.test\.ts:\d+:\d+: .* async/ });
+  };
+  refused((stream) => stream.map(async (click) => click));
+  refused((stream) => stream.flatMap(async function* (click: Click) { yield click; } as never));
+  refused((stream) => stream.filter((async () => false) as never));
+  refused((stream) => stream.keyBy((async () => 'k') as never));
+  refused((stream) => stream.keyBy((click) => click.user).aggregate({ create: () => 0, add: (async () => 1) as never, result: (n: number) => n }));
+});
