@@ -150,6 +150,11 @@ export class Durability {
     this.#fail('QuorumDurability', `${formatZxid(zxid)} is committed and on the disks of ${copies} of ${this.voters} servers only`, { zxids: [zxid], processes: [...this.#disks.keys()].map(serverName) });
   }
 
+  /** All that is committed is on this server's disk, as it must be in the end. Of damaged disks nothing is asked: what is on them cannot be read. */
+  isOnDisk(sid: number): boolean {
+    return this.damaged || (this.log(sid)?.lastZxid ?? 0) >= this.#committed.lastZxid;
+  }
+
   #promise(sid: number, acceptedEpoch: number, currentEpoch: number): void {
     const promised = this.#promised.get(sid);
     const files = this.#disks.get(sid)?.files;

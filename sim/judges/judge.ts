@@ -206,9 +206,8 @@ export class Judge {
 
   // ------------------------------------------------------------ the end
 
-  /** All that is committed is on this server's disk. Of damaged disks nothing is asked: what is on them cannot be read. */
   isOnDisk(sid: number): boolean {
-    return this.#durability.damaged || (this.#durability.log(sid)?.lastZxid ?? 0) >= this.committedZxid;
+    return this.#durability.isOnDisk(sid);
   }
 
   /** All servers are up and have converged: their trees are equal, and the model's. Then the clients' history is looked at, if it is complete: nothing of it is in flight. */

@@ -68,6 +68,17 @@ class Court {
   }
 }
 
+test('what is committed comes to be on each disk, or not', (t) => {
+  const court = new Court();
+  for (const sid of [1, 2]) court.persist(sid, [epochs(1, 1), ...log(...history)]);
+  court.persist(3, [epochs(1, 1), ...log(...history.slice(0, 2))]);
+  court.deliver(1, ...history);
+  t.deepEqual([1, 2, 3].map((sid) => court.durability.isOnDisk(sid)), [true, true, false]);
+  court.persist(3, log(history[2]));
+  t.true(court.durability.isOnDisk(3));
+  t.deepEqual(court.found, []);
+});
+
 test('QuorumDurability: an ACK while the bytes are on their way, and when they have arrived', (t) => {
   const early = new Court();
   early.persist(1, [epochs(1, 1), ...log(...history)], false);
