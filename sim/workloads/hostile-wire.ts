@@ -15,7 +15,7 @@ import { Process } from '../world/process.ts';
 import type { SimServer } from '../world/sim-server.ts';
 import type { World } from '../world/world.ts';
 
-/** A server must have closed what is no connection of a client by then, on its own clock: the time for a handshake, and some. */
+/** A server that runs all the time must have closed what is no connection of a client by then, on its own clock: the time for a handshake, and some. */
 const PATIENCE_MS = 12_000;
 const LOOK_MS = 500;
 
@@ -66,9 +66,12 @@ export class HostileWire {
 
   #watch(wire: Wire, server: SimServer, untilMs: number): void {
     const { process } = server;
-    this.#process.schedule(Math.max(LOOK_MS, untilMs - process.monotonicMs()), () => {
-      if (wire.isOpenAtServer && process.monotonicMs() < untilMs) return this.#watch(wire, server, untilMs);
-      if (wire.isOpenAtServer && !process.paused) this.#judge.fail('HostileWire', `${process.name} still talks to what is no client after ${PATIENCE_MS} ms`);
+    this.#process.schedule(LOOK_MS, () => {
+      const nowMs = process.monotonicMs();
+      // What it was sent meanwhile it sees when it goes on, the dial too.
+      if (process.paused) return this.#watch(wire, server, nowMs + PATIENCE_MS);
+      if (nowMs < untilMs) return this.#watch(wire, server, untilMs);
+      if (wire.isOpenAtServer) this.#judge.fail('HostileWire', `${process.name} still talks to what is no client after ${PATIENCE_MS} ms`);
       wire.close();
     });
   }

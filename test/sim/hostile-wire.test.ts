@@ -10,7 +10,7 @@ import { SimServer } from '../../sim/world/sim-server.ts';
 import { World } from '../../sim/world/world.ts';
 
 /** What the judge says of servers to whom somebody talks nonsense for a while. */
-function verdict(happen: (servers: readonly SimServer[]) => void): { invariant: string | undefined; attacks: number } {
+function verdict(happen: (servers: readonly SimServer[]) => void, forMs = 60_000): { invariant: string | undefined; attacks: number } {
   const plan = quietPlan('leader-loss', { seed: 'hostile', servers: 3 }, 0);
   const world = new World('hostile');
   const judge = new Judge(world);
@@ -20,7 +20,7 @@ function verdict(happen: (servers: readonly SimServer[]) => void): { invariant: 
   world.run(2000);
   happen(servers);
   new HostileWire(world, new ClientNetwork(world), servers, judge).start();
-  world.run(60_000, () => judge.violation !== null);
+  world.run(forMs, () => judge.violation !== null);
   return { invariant: judge.violation?.invariant, attacks: world.marks.counts['malformed frame'] };
 }
 
@@ -37,6 +37,16 @@ test('HostileWire: whoever waits for the end of half a frame longer than a hands
   t.is(verdict((servers) => {
     for (const server of servers) server.process.setRate(0.5);
   }).invariant, undefined);
+  // Who came while it was paused is given the time for a handshake when it goes on.
+  t.is(verdict((servers) => {
+    for (const { process } of servers) {
+      const nap = (): void => {
+        process.schedule(27_000, nap);
+        process.pause(15_000);
+      };
+      nap();
+    }
+  }, 300_000).invariant, undefined);
   // Who is paused cannot disconnect anybody.
   t.is(verdict((servers) => {
     for (const server of servers) server.process.pause(100_000);
