@@ -98,6 +98,11 @@ export class EventQueue {
     }
   }
 
+  /** What lies ahead of a process, in the order in which it comes. Looks at everything. */
+  of(process: Process): SimEvent[] {
+    return this.#heap.filter((event) => event.process === process && event.fn !== null).sort((a, b) => (before(a, b) ? -1 : 1));
+  }
+
   /** The clock was put forward: nothing is due before. */
   advance(nowMs: number): void {
     this.#nowMs = nowMs;

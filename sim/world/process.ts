@@ -109,9 +109,11 @@ export class Process implements Clock, Timers {
     }
   }
 
-  /** Runs `fn` in this incarnation, after `delayMs` of the world's time; not at all if the process is dead or dies meanwhile, later if it is paused. */
-  schedule(delayMs: number, fn: () => void): TimerHandle {
-    return this.alive ? this.#world.scheduleFor(this, this.#incarnation, delayMs, fn) : NOTHING;
+  /** Runs `fn` in this incarnation, after `delayMs` of the world's time; not at all if the process is dead or dies meanwhile, later if it is paused. `fn` is told the subject. */
+  schedule(delayMs: number, fn: () => void): TimerHandle;
+  schedule<T>(delayMs: number, fn: (subject: T) => void, subject: T): TimerHandle;
+  schedule(delayMs: number, fn: (subject: never) => void, subject?: unknown): TimerHandle {
+    return this.alive ? this.#world.scheduleFor(this, this.#incarnation, delayMs, fn, subject) : NOTHING;
   }
 
   /** For the world: what schedule() has asked for is due. */
@@ -144,11 +146,13 @@ export class Process implements Clock, Timers {
     return WALL_ORIGIN_MS + Math.floor(this.monotonicMs()) + this.wallOffMs;
   }
 
-  /** From now on its clocks run at `rate`; 1 is true. */
+  /** From now on its clocks run at `rate`, and its timers by them; 1 is true. */
   setRate(rate: number): void {
+    if (rate === this.#rate) return;
     this.#clockMs = this.monotonicMs();
     this.#rateSinceMs = this.#world.nowMs;
     this.#rate = rate;
+    for (const { incarnation, subject } of this.#world.eventsOf(this)) if (incarnation === this.#incarnation && subject instanceof Timer) subject.again();
   }
   get rate(): number {
     return this.#rate;
@@ -172,16 +176,28 @@ class Timer implements TimerHandle {
   }
 
   #wait(): TimerHandle {
-    return this.#process.schedule((this.#dueMs - this.#process.monotonicMs()) / this.#process.rate, () => {
-      // The clock may have become slower meanwhile: never too early.
-      if (this.#process.monotonicMs() < this.#dueMs) this.#event = this.#wait();
-      else this.#fn();
-    });
+    return this.#process.schedule((this.#dueMs - this.#process.monotonicMs()) / this.#process.rate, ring, this);
+  }
+
+  /** The clock has become slower or faster. */
+  again(): void {
+    this.#event.cancel();
+    this.#event = this.#wait();
+  }
+
+  ring(): void {
+    // It had been due, and the process was paused, when the clock became slower: never too early.
+    if (this.#process.monotonicMs() < this.#dueMs) this.#event = this.#wait();
+    else this.#fn();
   }
 
   cancel(): void {
     this.#event.cancel();
   }
+}
+
+function ring(timer: Timer): void {
+  timer.ring();
 }
 
 const NOTHING: TimerHandle = { cancel: () => {} };

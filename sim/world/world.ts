@@ -5,7 +5,7 @@
 import type { TimerHandle } from '../../coord/base/ports.ts';
 import { Prng } from '../../coord/base/prng.ts';
 import type { Recorder } from '../record/recorder.ts';
-import { EventQueue } from './event-queue.ts';
+import { EventQueue, type SimEvent } from './event-queue.ts';
 import { enter, leave, outside, realNextTick, realSetImmediate, throwEscape } from './guard.ts';
 import { Marks } from './marks.ts';
 import { ProcessDied, type Process } from './process.ts';
@@ -77,8 +77,12 @@ export class World {
     return this.#queue.push(this.#timeIn(delayMs), run, subject, usesPromises, null, 0);
   }
   /** For Process. */
-  scheduleFor(process: Process, incarnation: number, delayMs: number, run: () => void): TimerHandle {
-    return this.#queue.push(this.#timeIn(delayMs), run, undefined, process.usesPromises, process, incarnation);
+  scheduleFor(process: Process, incarnation: number, delayMs: number, run: (subject: never) => void, subject: unknown): TimerHandle {
+    return this.#queue.push(this.#timeIn(delayMs), run, subject, process.usesPromises, process, incarnation);
+  }
+  /** What lies ahead of it, in the order in which it comes. */
+  eventsOf(process: Process): SimEvent[] {
+    return this.#queue.of(process);
   }
   #timeIn(delayMs: number): number {
     return delayMs <= 0 ? this.#nowMs : this.#nowMs + Math.ceil(delayMs * GRAIN) / GRAIN;

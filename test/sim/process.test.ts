@@ -39,6 +39,23 @@ test('the monotonic clock never goes back, and a timer is never early, whatever 
   }
 });
 
+test('timers that are set go by the new rate from when it changes, in their order, whether it is slower or faster', (t) => {
+  const { world, process, seen, note } = begun();
+  process.after(1000, note('a'));
+  process.after(1000, note('b'));
+  process.after(1500, note('c'));
+  process.after(1000, note('cancelled')).cancel();
+  process.schedule(900, note('event'));
+  process.setRate(0.5);
+  world.run(500);
+  process.setRate(2);
+  world.run(885);
+  t.deepEqual(seen, ['a at 875', 'b at 875']);
+  process.setRate(1);
+  world.run(2000);
+  t.deepEqual(seen.slice(2), ['event at 900', 'c at 1365']);
+});
+
 test('the wall clock jumps, the monotonic one does not', (t) => {
   const { world, process } = begun();
   world.run(10);
