@@ -73,13 +73,15 @@ export class Learner {
     this.leader = leader;
     this.#progressAtMs = context.nowMs;
     const excess = context.failedRounds - FREE_ATTEMPTS;
-    this.#dialAtMs = context.nowMs + (excess < 0 ? 0 : Math.min(DIAL_DELAY_MAX_MS, DIAL_DELAY_MS * 2 ** Math.min(excess, 10)));
+    // From the last attempt on, and not from now: leaders that change more often than this would never be dialled.
+    this.#dialAtMs = excess < 0 ? context.nowMs : Math.max(context.nowMs, context.lastDialMs + Math.min(DIAL_DELAY_MAX_MS, DIAL_DELAY_MS * 2 ** Math.min(excess, 10)));
     this.#maybeDial();
   }
 
   #maybeDial(): void {
     if (this.#phase !== 'waiting' || this.#context.nowMs < this.#dialAtMs) return;
     this.#phase = 'dialling';
+    this.#context.lastDialMs = this.#context.nowMs;
     this.#progress();
     this.#context.effects.push({ type: 'dialLearner', sid: this.leader });
   }

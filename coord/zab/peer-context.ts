@@ -53,6 +53,8 @@ export class PeerContext {
   diskFailed = false;
   /** Elections that led to nothing since the last time this server was synchronized; makes progress timeouts grow. */
   failedRounds = 0;
+  /** When a leader was last dialled. */
+  lastDialMs = Number.NEGATIVE_INFINITY;
 
   /** The last op handed out, and the last that is durable. */
   seq = 0;
