@@ -35,6 +35,7 @@ export class TcpClientTransport implements ClientTransport {
     socket.on('close', () => {
       if (this.#socket !== socket) return;
       this.#socket = null;
+      this.#unsent = [];
       this.handler?.lost(connection, reason);
     });
   }

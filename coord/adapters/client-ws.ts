@@ -38,6 +38,7 @@ export class WsClientTransport implements ClientTransport {
       if (this.#ws !== ws) return;
       this.#ws = null;
       this.#socket = null;
+      this.#unsent = [];
       this.handler?.lost(connection, reason);
     });
   }

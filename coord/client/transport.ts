@@ -18,7 +18,7 @@ export interface ClientTransport {
   handler: ClientTransportHandler | null;
   /** Answered by opened() or by lost(). */
   open(connection: number, server: ServerAddress): void;
-  /** Queues one frame (without a length); it leaves at flush() or earlier. */
+  /** Queues one frame (without a length); it leaves at flush() or earlier, on this connection or not at all. */
   send(connection: number, frame: Uint8Array): void;
   flush(connection: number): void;
   /** At once; lost() is not called for it. */

@@ -56,6 +56,7 @@ export class SimClientTransport implements ClientTransport {
       lost: (reason) => {
         if (this.#wire !== wire) return;
         this.#wire = null;
+        this.#unsent = [];
         this.handler?.lost(connection, reason);
       },
     }, this.#options);
