@@ -1,9 +1,11 @@
 /** Wires between clients and servers: whatever trouble a wire has, what arrives comes in the order in which it was sent, and nothing is missing in between. */
 import test from 'ava';
+import { JuteCodec } from '../../coord/client/jute-codec.ts';
 import { NativeCodec } from '../../coord/client/native-codec.ts';
 import { EventType, KeeperState, OpCode } from '../../coord/wire/codes.ts';
-import type { ClientRequest, ClientSink } from '../../coord/wire/types.ts';
+import type { ClientRequest, ClientSink, ConnectRequest } from '../../coord/wire/types.ts';
 import { ClientNetwork } from '../../sim/doubles/client-network.ts';
+import { SimClientTransport } from '../../sim/doubles/client-transport.ts';
 import { request } from '../../sim/workloads/library-operations.ts';
 import { Process } from '../../sim/world/process.ts';
 import type { SimServer } from '../../sim/world/sim-server.ts';
@@ -82,3 +84,39 @@ test('a wire that had swallowed something breaks when its trouble ends, and noth
     t.deepEqual(way.map(firstOutOfTurn).filter((number) => number !== undefined), []);
   }
 });
+
+for (const protocol of ['zookeeper', 'native'] as const) {
+  test(`${protocol}: what the transport did not write when its connection was lost is not what the next one begins with`, (t) => {
+    const world = new World('a lost connection');
+    const network = new ClientNetwork(world);
+    const process = new Process(world, 'server-1');
+    process.begin();
+    const hellos: bigint[] = [];
+    const quorumPeer = { connect: (_sink: ClientSink, { sessionId }: ConnectRequest) => hellos.push(sessionId) - 1, request: () => {}, disconnected: () => {}, writable: () => true };
+    const server = { process, quorumPeer, sid: 1 } as unknown as SimServer;
+    const client = new Process(world, 'client-1');
+    client.begin();
+    const codec = protocol === 'native' ? new NativeCodec() : new JuteCodec();
+    const transport = new SimClientTransport(network, [server], { client: client.name, process: client, address: '10.0.0.1', protocol, roughness: 0 });
+    const address = { host: 'server-1', port: 1 };
+    let losses = 0;
+    transport.handler = {
+      opened: (connection) => {
+        transport.send(connection, codec.encodeConnect({ protocolVersion: 0, lastZxidSeen: 0, timeoutMs: 1000, sessionId: BigInt(connection), password: new Uint8Array(16), readOnly: false, hasReadOnly: true }));
+        transport.flush(connection);
+        if (connection > 1) return;
+        transport.send(connection, codec.encodeRequest(Object.assign(request(OpCode.getData, '/k'), { xid: 1 })));
+        transport.wire?.reset();
+      },
+      frame: () => {},
+      lost: (connection) => {
+        losses++;
+        transport.open(connection + 1, address);
+      },
+    };
+    transport.open(1, address);
+    world.run(1000);
+    t.deepEqual(hellos, [1n, 2n]);
+    t.is(losses, 1);
+  });
+}
