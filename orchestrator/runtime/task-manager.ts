@@ -47,7 +47,8 @@ export class TaskManager {
   readonly #tasks = new Map<ExecutionId, Task>();
   readonly #ended = new Map<ExecutionId, TaskReport>();
   #epoch = 0;
-  #master: MasterConnection | null = null;
+  /** Connections of the master of this epoch, the one that was heard last at the end: it is spoken to. A master that takes this process for its predecessor, too, has two. */
+  #masters: MasterConnection[] = [];
   #leaseUntilMs = -Infinity;
   #draining = false;
 
@@ -73,9 +74,12 @@ export class TaskManager {
       from.send({ type: 'fenced', epoch: this.#epoch });
       return;
     }
-    if (message.epoch > this.#epoch) this.#options.log(`job master of epoch ${message.epoch}`);
+    if (message.epoch > this.#epoch) {
+      this.#options.log(`job master of epoch ${message.epoch}`);
+      this.#masters = [];
+    }
     this.#epoch = message.epoch;
-    this.#master = from;
+    if (this.#masters.at(-1) !== from) this.#masters = [...this.#masters.filter((other) => other !== from), from];
     switch (message.type) {
       case 'hello':
         from.send({ type: 'registered', taskManagerId: this.id, slots: this.#options.slots, tasks: this.reports });
@@ -108,9 +112,13 @@ export class TaskManager {
     }
   }
 
-  /** The connection is gone. Tasks go on. */
+  /** The connection is gone. Tasks go on. If the master has another one, it is told again what may have been lost on this one. */
   masterGone(connection: MasterConnection): void {
-    if (this.#master === connection) this.#master = null;
+    const wasSpokenTo = this.#masters.at(-1) === connection;
+    this.#masters = this.#masters.filter((other) => other !== connection);
+    if (!wasSpokenTo) return;
+    for (const report of this.reports) this.#send({ type: 'taskState', report });
+    for (const task of this.#tasks.values()) task.announce();
   }
 
   /** Called often: alignment timeouts, the lease. */
@@ -216,6 +224,6 @@ export class TaskManager {
   }
 
   #send(message: WorkerMessage): void {
-    this.#master?.send(message);
+    this.#masters.at(-1)?.send(message);
   }
 }

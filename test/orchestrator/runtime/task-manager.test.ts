@@ -56,6 +56,24 @@ test('a task manager dies: redeployed from the last complete checkpoint, each re
   t.deepEqual(difference(await committedLines(out), recount(3000)), { missing: [], extra: [] });
 });
 
+test('a second connection of the same master that goes away leaves it the first, and nothing that was said meanwhile is lost', async (t) => {
+  const dir = await temporaryDirectory(t);
+  const worker = await startWorker(t, storageIn(dir));
+  const [first, second] = [new TestMaster(t, 1), new TestMaster(t, 1)];
+  await first.connect(worker);
+  // It was taken for the former process at this address, and dialled as that one, too.
+  await second.connect(worker);
+  await first.deploy(await submit(storageIn(dir), windowed, { out: join(dir, 'out'), count: '3000' }), [worker], 1, null);
+  first.send(worker, { type: 'hello', epoch: 1, masterId: 'test' });
+  second.send(worker, { type: 'hello', epoch: 1, masterId: 'test' });
+  await second.until(() => second.of('registered').length === 2);
+  second.close();
+  await first.allInputEnded();
+  await first.checkpoint(1, { final: true });
+  await first.finished();
+  t.pass();
+});
+
 test('stop with a checkpoint, then go on from it with another parallelism: nothing lost, nothing twice, no window early', async (t) => {
   const dir = await temporaryDirectory(t);
   const out = join(dir, 'out');
