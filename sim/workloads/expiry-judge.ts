@@ -14,6 +14,8 @@ export interface Leadership {
   readonly sinceMs: number;
   readonly heardMs: Map<bigint, number>;
   readonly expired: Set<bigint>;
+  /** Sessions that were there before it. */
+  readonly older: ReadonlySet<bigint>;
   lookedMs: number;
   /** Since when it has run without a stall. */
   steadySinceMs: number;
@@ -58,7 +60,7 @@ export class ExpiryJudge {
   }
 
   begins(sid: number, nowMs: number): Leadership {
-    return { sid, sinceMs: nowMs, heardMs: new Map(), expired: new Set(), lookedMs: nowMs, steadySinceMs: nowMs };
+    return { sid, sinceMs: nowMs, heardMs: new Map(), expired: new Set(), older: new Set(this.#judge.model.sessions.keys()), lookedMs: nowMs, steadySinceMs: nowMs };
   }
 
   heard(leadership: Leadership, sessionId: bigint, nowMs: number): void {
@@ -85,6 +87,8 @@ export class ExpiryJudge {
     leadership.lookedMs = nowMs;
     const { sessions, timeouts } = this.#judge.model;
     for (const sessionId of sessions.keys()) {
+      // One that has come since was heard of when it was made, which may be in this very turn.
+      if (!leadership.older.has(sessionId) && !heardMs.has(sessionId)) heardMs.set(sessionId, nowMs);
       const since = Math.max(sinceMs, leadership.steadySinceMs, heardMs.get(sessionId) ?? 0);
       const lateMs = nowMs - since - (timeouts.get(sessionId) as number) - LATE_MS;
       if (lateMs > 0 && !expired.has(sessionId)) this.#judge.fail('LateExpiry', `leader ${sid} has not heard of session 0x${sessionId.toString(16)} for ${(nowMs - since).toFixed(0)} ms, its timeout is ${timeouts.get(sessionId)} ms`);

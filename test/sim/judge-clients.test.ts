@@ -228,4 +228,14 @@ test('LateExpiry: a leader that forgets a session which is silent', (t) => {
   t.is(fires(every(0, 6000)), 'LateExpiry');
   // It was stalled, and begins to count again.
   t.is(fires([...every(0, 2000), ...every(4000, 8000)]), undefined);
+  // The session is made when it has led for long.
+  const judge = court();
+  const expiry = new ExpiryJudge(judge, () => true);
+  const leadership = expiry.begins(1, 0);
+  for (const nowMs of every(0, 8000)) expiry.heard(leadership, 8n, nowMs);
+  judge.model.apply({ zxid: 1, timeMs: 0, sessionId: 7n, originId: 0, requestNo: 0 }, session);
+  for (const nowMs of every(8000, 12_500)) expiry.heard(leadership, 8n, nowMs);
+  t.is(judge.violation, null);
+  for (const nowMs of every(12_500, 14_000)) expiry.heard(leadership, 8n, nowMs);
+  t.is(judge.violation?.invariant, 'LateExpiry');
 });
