@@ -34,6 +34,8 @@ export class Connection {
   /** Given or made at connect, and told in the reply: this server's tree may be behind and not know the session yet. */
   password: Uint8Array = NO_PASSWORD;
   timeoutMs = 0;
+  /** When its newest request came, or it was opened. */
+  heardMs = 0;
   readOnly = false;
   ids: readonly AuthId[];
   /** A SYNC is not answered yet: a later write must not be proposed, or an earlier read could show it. */

@@ -180,6 +180,9 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
     if (connection === undefined || connection.state === 'closed') return;
     connection.stats.received++;
     this.counters.received++;
+    // Its session may end at any moment, and what is answered now would be heard of by the leader too late. Whoever comes back is asked about there.
+    if (connection.state === 'open' && this.#nowMs - connection.heardMs >= connection.timeoutMs) return this.#close(connection);
+    connection.heardMs = this.#nowMs;
     if (connection.holding && (request.op !== OpCode.ping || connection.state === 'connecting')) connection.hold(request.clone());
     else this.#accept(connection, request);
   }
@@ -433,6 +436,7 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
     if (other !== undefined && other !== connection) this.#close(other);
     this.#bySession.set(connection.sessionId, connection);
     connection.state = 'open';
+    connection.heardMs = this.#nowMs;
     connection.contested = this.#contests.has(connection.sessionId);
     this.#markDirty(connection);
     connection.sink.connected(connection.timeoutMs, connection.sessionId, connection.password, false);

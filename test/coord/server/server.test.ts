@@ -270,3 +270,16 @@ test('a session is not expired while a request that a server has answered may no
   t.true(expiredMs >= 4000 + 250 + detectMs, `at ${expiredMs} ms`);
   t.true(expiredMs <= 4000 + 2 * tickMs, `at ${expiredMs} ms`);
 });
+
+test('who comes back after a silence of its whole timeout is not answered: the leader may be ending the session', (t) => {
+  const { server, client, handle } = connected();
+  const asksAt = (nowMs: number): string[] => {
+    server.time(nowMs, 0);
+    server.request(handle, request(OpCode.getData, 1));
+    server.drain();
+    return client.take();
+  };
+  t.regex(asksAt(9999).join(), /^reply 1 /);
+  t.regex(asksAt(19_998).join(), /^reply 1 /);
+  t.deepEqual(asksAt(29_998), ['close']);
+});
