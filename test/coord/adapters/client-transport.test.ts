@@ -6,7 +6,7 @@ import { connect } from '../../../coord/adapters/client-connect.ts';
 import type { StateSignal } from '../../../coord/client/api.ts';
 import { startOneServer } from './one-server.ts';
 
-/** Between a client and a server; cut() resets what goes through it. */
+/** Between a client and a server; cut() ends what goes through it (a reset leaves handles behind, and the process does not exit). */
 async function startRelay(serverPort: number): Promise<{ port: number; connections(): number; cut(): void; stop(): void }> {
   let connections = 0;
   const sockets = new Set<Socket>();
@@ -26,7 +26,7 @@ async function startRelay(serverPort: number): Promise<{ port: number; connectio
   listener.listen(0, '127.0.0.1');
   await once(listener, 'listening');
   const cut = (): void => {
-    for (const socket of sockets) socket.resetAndDestroy();
+    for (const socket of sockets) socket.destroy();
   };
   const stop = (): void => {
     listener.close();
