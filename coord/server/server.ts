@@ -182,9 +182,17 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
     this.counters.received++;
     // Its session may end at any moment, and what is answered now would be heard of by the leader too late. Whoever comes back is asked about there.
     if (connection.state === 'open' && this.#nowMs - connection.heardMs >= connection.timeoutMs) return this.#close(connection);
-    connection.heardMs = this.#nowMs;
+    this.#heard(connection);
     if (connection.holding && (request.op !== OpCode.ping || connection.state === 'connecting')) connection.hold(request.clone());
     else this.#accept(connection, request);
+  }
+
+  /** When it comes, not when what is held goes on: the client's lease counts from before it was sent. */
+  #heard(connection: Connection): void {
+    connection.heardMs = this.#nowMs;
+    if (connection.touched || connection.state !== 'open') return;
+    connection.touched = true;
+    this.#touched.push(connection);
   }
 
   disconnected(handle: number): void {
@@ -217,10 +225,6 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
   }
 
   #accept(connection: Connection, request: ClientRequest): void {
-    if (!connection.touched) {
-      connection.touched = true;
-      this.#touched.push(connection);
-    }
     const { op, xid } = request;
     connection.stats.lastOp = op;
     connection.stats.lastXid = xid;
@@ -436,7 +440,7 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
     if (other !== undefined && other !== connection) this.#close(other);
     this.#bySession.set(connection.sessionId, connection);
     connection.state = 'open';
-    connection.heardMs = this.#nowMs;
+    this.#heard(connection);
     connection.contested = this.#contests.has(connection.sessionId);
     this.#markDirty(connection);
     connection.sink.connected(connection.timeoutMs, connection.sessionId, connection.password, false);
