@@ -155,12 +155,13 @@ function checkOp(op: Plan['ops'][number], plan: Plan, ids: ReadonlyMap<string, u
 
 function checkMoment(name: string, when: unknown, plan: Plan, ids: ReadonlyMap<string, unknown>): string | null {
   if (!object(when)) return `${name} has no "when"`;
-  const { atMs, after, event, plusMs } = when as Fields;
-  const extra = unknownField(when as Fields, ['atMs', 'after', 'event', 'plusMs']);
+  const { atMs, after, event, plusMs, before } = when as Fields;
+  const extra = unknownField(when as Fields, ['atMs', 'after', 'event', 'plusMs', 'before']);
   if (extra !== null) return `${name}: ${extra}`;
   if (atMs !== undefined && !duration(atMs)) return `${name}: atMs is not a time`;
   if (plusMs !== undefined && !duration(plusMs)) return `${name}: plusMs is not a duration`;
   if (after !== undefined && !ids.has(after as string)) return `${name} waits for ${shown(after)}, which is not there`;
+  if (before !== undefined && !text(before)) return `${name}: before is no id`;
   if (event === undefined) return null;
   if (!object(event) || !text((event as Fields)['who']) || !text((event as Fields)['name'])) return `${name}: its event needs "who" and "name"`;
   const wrong = checkFields(event as Fields, { nth: maybe(some), where: maybe(object) }) ?? unknownField(event as Fields, ['who', 'name', 'where', 'nth']);

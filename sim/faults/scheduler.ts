@@ -94,10 +94,13 @@ export class Scheduler {
     if (isFrame(event.name) && this.#frames++ === 0) this.onFrames(true);
   }
   #untilPlus(waiting: Waiting, place: Place | null): void {
-    const { plusMs } = waiting.moment;
-    if (plusMs === undefined) waiting.strike(place);
+    const { plusMs, before } = waiting.moment;
+    const strike = (): void => {
+      if (before === undefined || !this.#happened.has(before)) waiting.strike(place);
+    };
+    if (plusMs === undefined) strike();
     else this.#world.schedule(plusMs, () => {
-      if (!this.#stopped) waiting.strike(place);
+      if (!this.#stopped) strike();
     });
   }
 }

@@ -23,6 +23,8 @@ export interface Moment {
   readonly after?: string;
   readonly event?: EventPattern;
   readonly plusMs?: number;
+  /** Then, and only if the fault or operation with this id has not struck, or was not answered, until now; if it has, never. */
+  readonly before?: string;
 }
 
 /**

@@ -32,10 +32,12 @@ test('a moment: the time, then the other fault, then the nth event with its fiel
   when('within', { event: { who: 'any', name: 'Ack' } });
   when('first', { atMs: 50 });
   when('never', { after: 'nobody' });
+  when('in time', { atMs: 55, plusMs: 1, before: 'within' });
+  when('too late', { atMs: 55, plusMs: 5, before: 'within' });
   for (const atMs of [60, 110, 120, 130, 140]) event(atMs, 'Ack', 2, { zxid: atMs === 120 ? 8 : 7 });
   event(125, 'Ack', 1, { zxid: 7 });
   world.run(1000);
-  t.deepEqual(struck, ['first at 50', 'within at 60 by 2', 'late at 135 by 2']);
+  t.deepEqual(struck, ['first at 50', 'in time at 56', 'within at 60 by 2', 'late at 135 by 2']);
 });
 
 test('a crash within an event: nothing of what the process would have done after it happens', (t) => {
