@@ -33,7 +33,7 @@ export interface ServerKnobs {
 
 export function drawKnobs(prng: Prng): Knobs {
   const aged = prng.fork('aged');
-  return {
+  const knobs = {
     segmentBytes: prng.pick([8 << 10, 16 << 10, 64 << 10, 256 << 10]),
     keepBytes: prng.pick([0, 0, 16 << 10, 64 << 20]),
     recentBytesMax: prng.pick([256, 2048, 64 << 10]),
@@ -49,6 +49,8 @@ export function drawKnobs(prng: Prng): Knobs {
     // Room is left for the epochs of a run: when they are exhausted, nobody leads.
     ...(aged.chance(0.5) ? { epochBefore: aged.pick([1, 0xffff, EPOCH_MAX - 2000]), counterBefore: aged.pick([1000, 0x7fff_ffff, COUNTER_MAX]) } : {}),
   };
+  // Epochs of a quarter of a second: a learner that is sent 600 bytes a round trip falls behind by more than it catches up between two of them.
+  return knobs.epochTxnsMax <= 500 && knobs.learnerWindowBytes < 8 << 10 ? { ...knobs, learnerWindowBytes: 8 << 10 } : knobs;
 }
 
 export function drawServerKnobs(prng: Prng): ServerKnobs {
