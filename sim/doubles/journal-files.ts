@@ -197,8 +197,27 @@ export class CrashableJournalFiles implements JournalFiles {
     this.#existing(name).fill(0, from, to);
   }
 
+  /** The write to [from, to) went astray: what was to be there is at `place` of `other`, as much of it as `bytesMax` lets in, and there is nothing where it belongs. */
+  misplace(name: string, from: number, to: number, other: string, place: number, bytesMax: number): void {
+    const file = this.#existing(name);
+    const bytes = file.slice(from, Math.min(to, from + bytesMax));
+    file.fill(0, from, to);
+    this.#existing(other).set(bytes, place);
+  }
+
   removeFile(name: string): void {
     assert(this.#files.delete(name), `no file ${name}`);
+  }
+
+  /** What the disk holds now, by name: a copy. */
+  image(): ReadonlyMap<string, Uint8Array> {
+    return new Map([...this.#files].map(([name, bytes]) => [name, bytes.slice()]));
+  }
+
+  /** The files are those of an image. For a disk that nobody uses. */
+  restore(image: ReadonlyMap<string, Uint8Array>): void {
+    this.#files.clear();
+    for (const [name, bytes] of image) this.#files.set(name, bytes.slice());
   }
 
   // ---------------------------------------------------------------- for judges

@@ -135,6 +135,26 @@ export class CrashableKv {
     this.data.set(key, copy);
   }
 
+  /** What was written at `from` has been written at `to`, too: a block of a table that went astray. */
+  misplace(from: string, to: string): void {
+    const value = this.data.get(from);
+    assert(value !== undefined && this.isDurable(to), `no value at ${from}, or none at ${to}`);
+    this.#durable.set(to, value);
+    this.data.set(to, value);
+  }
+
+  /** What a crash right now would leave at least: a copy. */
+  image(): ReadonlyMap<string, Uint8Array> {
+    return new Map(this.#durable);
+  }
+
+  /** The store is as it was. For one that nobody has open. */
+  restore(image: ReadonlyMap<string, Uint8Array>): void {
+    this.#durable = new Map(image);
+    this.#log.length = 0;
+    this.data.reset(this.#durable);
+  }
+
   /** A key that was synced is gone. */
   drop(key: string): void {
     this.#durable.delete(key);

@@ -6,7 +6,7 @@ import type { PeerMessage } from '../../coord/zab/messages.ts';
 import type { FaultAction } from '../plan/plan.ts';
 import type { SimServer } from '../world/sim-server.ts';
 import type { Arena, Strike } from './arena.ts';
-import { loseDisk, rot, swapDisks } from './disks.ts';
+import { loseDisk, misdirect, rollBack, rot, swapDisks } from './disks.ts';
 
 type Struck = readonly SimServer[];
 const NOBODY: Struck = [];
@@ -137,6 +137,20 @@ const actions: { readonly [K in Kinds]?: Action<K> } = {
   rot: (arena, { on, what, where, downMs }, strike) => {
     const server = arena.resolve(on, strike);
     return server !== null && rot(arena, server, what, where, downMs, strike) ? [server] : NOBODY;
+  },
+  misdirect: (arena, { on, what, where, downMs }, strike) => {
+    const server = arena.resolve(on, strike);
+    return server !== null && misdirect(arena, server, what, where, downMs, strike) ? [server] : NOBODY;
+  },
+  'image-disk': (arena, { on }, strike) => {
+    const server = arena.resolve(on, strike);
+    if (server === null) return NOBODY;
+    server.disk.keep();
+    return [server];
+  },
+  'roll-back': (arena, { on, what, downMs }, strike) => {
+    const server = arena.resolve(on, strike);
+    return server !== null && rollBack(arena, server, what, downMs, strike) ? [server] : NOBODY;
   },
   'lose-disk': (arena, { on, downMs }, strike) => {
     const server = arena.resolve(on, strike);

@@ -39,12 +39,14 @@ export class Arena {
   readonly #downBy = new Map<number, string>();
   /** Who has which part in the story. */
   readonly #cast = new Map<string, SimServer>();
-  /** Servers whose disk was damaged and that have not served since. */
-  readonly #rotten = new Set<SimServer>();
+  /** Servers whose disk was damaged and that have not come back to it and served since, with what ran on it then. */
+  readonly #rotten = new Map<SimServer, unknown>();
   /** What is wrong with these stays wrong. */
   #frozen: ReadonlySet<SimServer> = new Set();
   /** A leader may have been lost. */
   onLeaderLost: () => void = () => {};
+  /** A disk is about to be damaged: it has kept its word so far. */
+  onDamage: (server: SimServer) => void = () => {};
 
   constructor(world: World, network: Network, servers: readonly SimServer[], options: { readonly budget: boolean; readonly untilMs: number }) {
     this.world = world;
@@ -178,12 +180,19 @@ export class Arena {
 
   /** Whether this disk may be damaged: one at a time, until it is well again, never so many that no quorum is left. */
   mayDamage(server: SimServer): boolean {
-    for (const rotten of this.#rotten) if (rotten.serving) this.#rotten.delete(rotten);
+    this.#forgetRepaired();
     if (!this.budget) return true;
-    return this.servers.length >= 3 && [...this.#rotten].every((rotten) => rotten === server);
+    return this.servers.length >= 3 && [...this.#rotten.keys()].every((rotten) => rotten === server);
   }
   damaged(server: SimServer): void {
-    this.#rotten.add(server);
+    this.#rotten.set(server, server.process.alive ? server.quorumPeer?.server : null);
+  }
+  /** Two servers have each other's disk: damage that nobody has come upon yet is now the other's. */
+  swapped(a: SimServer, b: SimServer): void {
+    if (this.#rotten.has(a) || this.#rotten.has(b)) for (const server of [a, b]) this.#rotten.set(server, null);
+  }
+  #forgetRepaired(): void {
+    for (const [rotten, then] of this.#rotten) if (rotten.serving && rotten.quorumPeer?.server !== then) this.#rotten.delete(rotten);
   }
 
   // ------------------------------------------------------------ the end
@@ -200,7 +209,7 @@ export class Arena {
 
   /** The plan's core, and who has to be in it too. */
   recoverable(sids: readonly number[]): readonly SimServer[] {
-    for (const rotten of this.#rotten) if (rotten.serving) this.#rotten.delete(rotten);
+    this.#forgetRepaired();
     const core = this.servers.filter(({ sid }) => sids.includes(sid));
     const majority = Math.floor(this.servers.length / 2) + 1;
     for (const server of this.servers) {

@@ -114,6 +114,10 @@ export class Judge {
   diskDamaged(): void {
     this.#durability.damaged = true;
   }
+  /** Takes note of what this disk holds as long as it can be read. */
+  lookAtDisk(sid: number): void {
+    this.#durability.log(sid);
+  }
 
   onTrace(sid: number, name: string, fields: Readonly<Record<string, unknown>>): void {
     switch (name) {

@@ -51,6 +51,14 @@ export const diskMutants: readonly Mutant[] = [
     hunts: [{ scenario: 'bad-disks', servers: 3 }, { scenario: 'power-failure', servers: 3 }], expects: ['Integrity', 'Digest', 'TotalOrder', 'EpochsOnDisk', 'QuorumDurability', 'DreyError'],
   },
   {
+    name: 'value-under-any-key', historic: 'CORDS', summary: 'the checksum of an entry of the state does not cover its key: what was written in the wrong place passes',
+    edits: [
+      { file: STATE, find: 'out.writeUInt32LE(crc32(value, 0, value.length, crc32OfText(key)), value.length);', replace: 'out.writeUInt32LE(crc32(value, 0, value.length, crc32OfText(key.slice(0, 0))), value.length);' },
+      { file: STATE, find: 'return crc32(stored, 0, end, crc32OfText(key)) === crc', replace: 'return crc32(stored, 0, end, crc32OfText(key.slice(0, 0))) === crc' },
+    ],
+    hunts: [{ scenario: 'bad-disks', servers: 3 }, { scenario: 'bitrot', servers: 3 }], expects: ['Digest', 'ReadResult', 'AssertionFailed', 'DreyError'],
+  },
+  {
     name: 'torn-tail-is-damage', historic: 'LAZYFS-ZK-2/7/8', summary: 'a torn tail, which was never acked, is taken for damage: the server votes no more until somebody sends it a SNAP',
     edits: [{ file: RECOVERY, find: '    warnings.push(`cut a torn tail', replace: '    problems.push(`cut a torn tail' }],
     hunts: [{ scenario: 'power-failure', servers: 3 }], expects: ['Suspect'],

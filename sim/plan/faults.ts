@@ -137,6 +137,14 @@ const recipes = {
   'disk-error': (prng, n) => ({ action: { kind: 'disk-error', on: victim(prng, n), what: prng.pick(['journal write', 'journal write', 'state batch', 'journal create', 'journal read']), times: prng.between(1, 2) } }),
   'disk-full': (prng, n) => ({ action: { kind: 'disk-full', on: victim(prng, n), forMs: ms(200 + prng.float() * 2000) } }),
   rot: (prng, n) => ({ action: { kind: 'rot', on: victim(prng, n), what: prng.pick(['journal', 'journal', 'journal', 'state value', 'state batch', 'journal file']), where: Math.round(prng.float() * 1000) / 1000, downMs: ms(20 + prng.float() * 500) } }),
+  misdirect: (prng, n) => ({ action: { kind: 'misdirect', on: victim(prng, n), what: prng.pick(['journal', 'journal', 'state value']), where: Math.round(prng.float() * 1000) / 1000, downMs: prng.chance(0.4) ? null : ms(20 + prng.float() * 500) } }),
+  'roll-back': (prng, n) => {
+    const on = name(prng, n);
+    return [
+      { action: { kind: 'image-disk', on } },
+      { afterDrawn: 0, when: { plusMs: ms(prng.pick([300, 1500, 4000]) * (0.5 + prng.float())) }, action: { kind: 'roll-back', on, what: prng.pick(['disk', 'journal', 'journal file', 'state']), downMs: ms(20 + prng.float() * 500) } },
+    ];
+  },
   'lose-disk': (prng, n) => ({ action: { kind: 'lose-disk', on: victim(prng, n), downMs: ms(20 + prng.float() * 800) } }),
   'swap-disks': (prng, n) => {
     const [a, b] = two(prng, n);

@@ -74,6 +74,12 @@ export type FaultAction =
   | { readonly kind: 'disk-full'; readonly on: Target; readonly forMs: number }
   /** A bit of the journal or the state flips while it is down (crash, rot, start). `where` 0..1: which part of what is there. */
   | { readonly kind: 'rot'; readonly on: Target; readonly what: 'journal' | 'state value' | 'state batch' | 'journal file'; readonly where: number; readonly downMs: number }
+  /** A write that was reported durable has gone astray: what it wrote lies in another place, sound in itself. `downMs` null: the server stays up, and finds out when it reads. */
+  | { readonly kind: 'misdirect'; readonly on: Target; readonly what: 'journal' | 'state value'; readonly where: number; readonly downMs: number | null }
+  /** An image of its disk is taken, as of a machine that loses power then. Nothing is wrong with that: it is what 'roll-back' goes back to. */
+  | { readonly kind: 'image-disk'; readonly on: Target }
+  /** It comes back to what the image holds: the whole disk, the journal or the state, or the file of the journal that has been written to since. */
+  | { readonly kind: 'roll-back'; readonly on: Target; readonly what: 'disk' | 'journal' | 'journal file' | 'state'; readonly downMs: number }
   /** It comes back to an empty disk. */
   | { readonly kind: 'lose-disk'; readonly on: Target; readonly downMs: number }
   /** Two servers come back to each other's disk. */

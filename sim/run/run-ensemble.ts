@@ -24,6 +24,8 @@ const SETTLE_MS = 5000;
 /** Without a budget of disks nothing is promised but safety. */
 const SAFE_MS = 3000;
 const LATENCY_MS = 0.2;
+/** After these a disk does not hold what was written there. */
+const DAMAGE: ReadonlySet<string> = new Set<FaultPlan['action']['kind']>(['rot', 'misdirect', 'roll-back', 'lose-disk', 'swap-disks']);
 
 export function runEnsemblePlan(plan: Plan, options: RunOptions = {}): RunResult {
   const run = new EnsembleRun(plan, options);
@@ -76,6 +78,7 @@ class EnsembleRun {
       this.#lostAtMs = world.nowMs;
       this.#watch();
     };
+    arena.onDamage = (server) => judge.lookAtDisk(server.sid);
     const scheduler = (this.#scheduler = new Scheduler(world, (who, sid) => arena.isMeant(who, sid)));
     scheduler.onFrames = (wanted) => {
       network.onMessage = wanted ? (what, from, to, type, fieldsOf) => scheduler.event(frameEvent(what, type), what === 'send' ? from : to, fieldsOf, what === 'send' ? to : from) : null;
@@ -156,7 +159,7 @@ class EnsembleRun {
       const struck = act(this.#arena, action, { id, prng, place });
       if (struck.length === 0) return;
       if (mark !== undefined) this.#world.marks.hit(mark);
-      if (action.kind === 'rot' || action.kind === 'lose-disk' || action.kind === 'swap-disks') this.#judge.diskDamaged();
+      if (DAMAGE.has(action.kind)) this.#judge.diskDamaged();
       this.#struck[action.kind] = (this.#struck[action.kind] ?? 0) + 1;
       const lanes = struck.map((server) => server.process.name);
       this.#world.trace('nemesis', action.kind, { id, on: lanes.join(' ') });

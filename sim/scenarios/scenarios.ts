@@ -30,7 +30,7 @@ const all: readonly Scenario[] = [
   mixed('power-failure', 'a quorum or all servers lose power, again and again, also while they start and synchronize', () => ['power-failure', 'power-failures', 'crash-in-boot', 'crash-in-sync', 'crash-in-snap', 'kill']),
   mixed('rolling-restart', 'servers are stopped and started one after the other, in part with other settings', () => ['restart', 'reconfigure']),
   mixed('split-brain', 'partitions of every shape, one-way ones too, and stalled processes', () => ['cut-leader', 'split', 'ring', 'bridge', 'cut-pair', 'cut-pair', 'pause', 'slow-server', 'clog']),
-  mixed('bad-disks', 'disks that fail, fill up, slow down and rot', () => ['disk-error', 'disk-full', 'slow-disk', 'stall-disk', 'rot', 'rot', 'crash-leader']),
+  mixed('bad-disks', 'disks that fail, fill up, slow down, rot, write to the wrong place and go back to what they were', () => ['disk-error', 'disk-full', 'slow-disk', 'stall-disk', 'rot', 'rot', 'misdirect', 'roll-back', 'crash-leader']),
   mixed('flood', 'as swarm, with more clients that send many requests at once', some, { clients: 6, burst: 40, thinkMs: 200 }),
 ];
 

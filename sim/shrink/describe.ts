@@ -62,6 +62,12 @@ function describeAction(action: FaultAction): string {
       return `full disk of ${action.on} for ${time(action.forMs)}`;
     case 'rot':
       return `rot of the ${action.what} of ${action.on}`;
+    case 'misdirect':
+      return `a write of the ${action.what} of ${action.on} that went astray`;
+    case 'image-disk':
+      return `image of the disk of ${action.on}`;
+    case 'roll-back':
+      return `${action.what} of ${action.on} back to its image`;
     case 'lose-disk':
       return `lost disk of ${action.on}`;
     case 'swap-disks':

@@ -14,6 +14,8 @@ export class SimDisk {
   kvs: CrashableKvStores;
   /** Whom it answers. */
   owner: Process;
+  /** What was on it once; null: nobody has taken note of it. */
+  #image: { readonly files: ReadonlyMap<string, Uint8Array>; readonly state: ReadonlyMap<string, Uint8Array> } | null = null;
   /** What it would have answered by now; null: it answers. */
   #stalled: (() => void)[] | null = null;
 
@@ -51,6 +53,28 @@ export class SimDisk {
   /** An empty one takes its place. */
   lose(): void {
     [this.files, this.kvs] = this.#fresh();
+  }
+
+  /** Takes an image, as of a machine that loses power now. */
+  keep(): void {
+    this.#image = { files: this.files.image(), state: this.kvs.store('state').image() };
+  }
+  /** The journal's files as they were when the image was taken; null: there is none. */
+  get imageOfFiles(): ReadonlyMap<string, Uint8Array> | null {
+    return this.#image?.files ?? null;
+  }
+  /** Back to the image, in part or whole; its process is down. */
+  rollBack(journal: boolean, state: boolean): void {
+    const image = this.#image;
+    if (image === null) return;
+    const { kvs } = this;
+    if (journal) {
+      [this.files, this.kvs] = this.#fresh();
+      this.files.restore(image.files);
+      this.kvs.store('state').restore(state ? image.state : kvs.store('state').image());
+    } else if (state) {
+      this.kvs.store('state').restore(image.state);
+    }
   }
 
   slow(extraMs: number): void {

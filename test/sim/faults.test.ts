@@ -102,3 +102,50 @@ test('without progress it is said who waits for what', (t) => {
   t.is(violation?.invariant, 'Liveness');
   t.regex(violation?.message ?? '', /server 1 (LOOKING|FOLLOWING|LEADING) in epoch \d+ .*waits for .*server 3/s);
 });
+
+const suspects = (trace: readonly TraceEntry[]): string[] => trace.filter(({ name, fields }) => name === 'Boot' && fields['suspect'] === true).map(({ who }) => who);
+const warnings = (trace: readonly TraceEntry[]): string => trace.filter(({ name }) => name === 'StorageWarning').map(({ fields }) => String(fields['warning'])).join('\n');
+
+test('a write that went astray is found at the next start: by the place that a record names, by the key that a value was made for', (t) => {
+  const astray = (what: 'journal' | 'state value'): FaultPlan => ({ id: 'astray', when: { atMs: 2000 }, action: { kind: 'misdirect', on: 'server-2', what, where: 0.4, downMs: 50 } });
+  for (const [what, found] of [['journal', /the journal (has bytes that are no sound record|has a hole)/], ['state value', /wrong checksum|found damaged before/]] as const) {
+    const { result, trace } = traced(quiet(3, [astray(what)]));
+    t.is(result.faults['misdirect'], 1);
+    t.deepEqual(suspects(trace), ['server-2'], what);
+    t.regex(warnings(trace), found);
+    t.true(trace.some(({ name, fields }) => name === 'SyncPlan' && fields['sid'] === 2 && fields['plan'] === 'SNAP'), 'it takes a snapshot');
+    t.is(result.violation?.message ?? 'none', 'none');
+  }
+});
+
+test('a write that went astray under a server that runs on is found when it starts again, and no other disk is damaged until then', (t) => {
+  const astray: FaultPlan = { id: 'astray', when: { atMs: 2000 }, action: { kind: 'misdirect', on: 'server-2', what: 'journal', where: 0.4, downMs: null } };
+  const other: FaultPlan = { id: 'other', when: { atMs: 2200 }, action: { kind: 'rot', on: 'server-3', what: 'journal', where: 0.4, downMs: 20 } };
+  const restart: FaultPlan = { id: 'restart', when: { atMs: 2500 }, action: { kind: 'restart', on: 'server-2', downMs: 50 } };
+  const late: FaultPlan = { ...other, id: 'late', when: { atMs: 3500 } };
+  const { result, trace } = traced(quiet(3, [astray, other, restart, late]));
+  t.is(result.faults['rot'], 1, 'the one behind the restart');
+  t.deepEqual(suspects(trace), ['server-2', 'server-3']);
+  t.is(result.violation?.message ?? 'none', 'none');
+});
+
+test('a disk goes back to its image only where everyone else remembers what it forgets', (t) => {
+  const image: FaultPlan = { id: 'image', when: { atMs: 1500 }, action: { kind: 'image-disk', on: 'server-1' } };
+  const back = (what: 'disk' | 'journal' | 'journal file' | 'state'): FaultPlan => ({ id: 'back', when: { atMs: 3000 }, action: { kind: 'roll-back', on: 'server-1', what, downMs: 50 } });
+  const cutOff: FaultPlan = { id: 'cut', when: { atMs: 1000 }, action: { kind: 'partition', groups: [['server-3']], ways: 'both', forMs: 2500 } };
+  t.is(runEnsemblePlan(quiet(3, [back('disk')])).faults['roll-back'], undefined, 'there is no image');
+  t.is(runEnsemblePlan(quiet(3, [cutOff, image, back('disk')])).faults['roll-back'], undefined, 'server 3 lags behind');
+  const booted = (trace: readonly TraceEntry[]): number[] => trace.filter(({ who, name }) => who === 'server-1' && name === 'Boot').map(({ fields }) => fields['lastZxid'] as number);
+  for (const [what, isSuspect] of [['disk', false], ['journal', true], ['journal file', true], ['state', false]] as const) {
+    // All that is written is everywhere when the disk goes back.
+    const { result, trace } = traced(quiet(3, [image, back(what)], { clients: quiet(3, []).clients.map((client) => ({ ...client, thinkMs: 0, draws: false })), ops: writes }));
+    t.is(result.faults['roll-back'], 1, what);
+    t.is(suspects(trace).includes('server-1'), isSuspect, what);
+    const [, again = 0] = booted(trace);
+    // A journal that ends before its state is void: the log ends where the state does.
+    t.is(again, what === 'disk' ? 0x100000015 : 0x100000029, what);
+    t.is(result.violation?.message ?? 'none', 'none');
+  }
+});
+const write = (id: string, atMs: number): Plan['ops'][number] => ({ id, when: { atMs }, client: 1, op: 'set', path: '/k1', times: 20 });
+const writes: Plan['ops'] = [{ id: 'o1', when: { atMs: 500 }, client: 1, op: 'connect', to: 'server-2' }, write('o2', 1000), write('o3', 1800)];
