@@ -49,6 +49,7 @@ const actions: Readonly<Record<FaultAction['kind'], Checks>> = {
   ring: { forMs: duration },
   clog: { from: text, to: text, forMs: duration },
   'slow-network': { on: text, extraMs: duration, forMs: duration },
+  bandwidth: { on: text, bytesPerMs: within(0.01, 1e9), forMs: duration },
   break: { from: text, to: text, lateMs: maybe(duration) },
   drop: { from: text, to: text, type: text },
   corrupt: { from: text, to: text },

@@ -56,6 +56,8 @@ export class ClientNetwork {
   readonly world: World;
   readonly options: ClientNetworkOptions;
   readonly #wires = new Set<Wire>();
+  /** Of those servers whose wires are narrow. */
+  readonly #widths = new Map<SimServer, number>();
 
   constructor(world: World, options: ClientNetworkOptions = ORDINARY) {
     this.world = world;
@@ -65,6 +67,7 @@ export class ClientNetwork {
   dial(server: SimServer, handler: WireHandler, options: WireOptions): Wire {
     const wire = new Wire(this, server, handler, options);
     this.#wires.add(wire);
+    wire.setWidth(this.#widths.get(server) ?? Infinity);
     wire.dial();
     return wire;
   }
@@ -78,6 +81,13 @@ export class ClientNetwork {
     this.#wires.delete(wire);
   }
 
+  /** Each wire of the server takes so many bytes a ms in each direction; Infinity: as usual. */
+  narrow(server: SimServer, bytesPerMs: number): void {
+    if (bytesPerMs === Infinity) this.#widths.delete(server);
+    else this.#widths.set(server, bytesPerMs);
+    for (const wire of this.#wires) if (wire.server === server) wire.setWidth(bytesPerMs);
+  }
+
   /** Everything of which a wire suffers ends: those that are clogged or half-open break. */
   heal(): void {
     for (const wire of this.#wires) wire.heal();
@@ -87,6 +97,9 @@ export class ClientNetwork {
 /** One direction. */
 class Lane {
   lastArrivalMs = 0;
+  bytesPerMs = Infinity;
+  /** What has been sent has left the sender by then. */
+  sentAtMs = 0;
   /** Nothing arrives before; Infinity: nothing ever does, and nobody is told. */
   clogUntilMs = 0;
   /** What arrives at the other end, in the order in which it was sent. */
@@ -199,11 +212,26 @@ export class Wire implements FaceSocket {
     }
   }
 
-  /** `fn` when what is sent now is at the other end. Nothing overtakes. */
-  #arrive(lane: Lane, fn: () => void): void {
+  /** At full width all that has been sent is on its way: it arrives soon, and not in the time that it would have taken. */
+  setWidth(bytesPerMs: number): void {
+    const { world } = this.#network;
+    for (const lane of [this.#toServer, this.#toClient]) {
+      const waited = lane.bytesPerMs !== Infinity && bytesPerMs === Infinity;
+      lane.bytesPerMs = bytesPerMs;
+      if (!waited || lane.sentAtMs <= world.nowMs) continue;
+      lane.sentAtMs = world.nowMs;
+      lane.lastArrivalMs = world.nowMs + this.#latencyMs;
+      // Those that were to come one after the other find nothing left.
+      for (let left = lane.onTheWay.length; left > 0; left--) world.schedule(this.#latencyMs, () => this.#arrived(lane));
+    }
+  }
+
+  /** `fn` when what is sent now, so many bytes, is at the other end. Nothing overtakes. */
+  #arrive(lane: Lane, fn: () => void, bytes = 0): void {
     const { world } = this.#network;
     if (lane.clogUntilMs === Infinity) return;
-    lane.lastArrivalMs = Math.max(lane.lastArrivalMs, lane.clogUntilMs, world.nowMs + this.#latencyMs * (0.5 + this.#prng.float()));
+    lane.sentAtMs = Math.max(lane.sentAtMs, world.nowMs) + bytes / lane.bytesPerMs;
+    lane.lastArrivalMs = Math.max(lane.lastArrivalMs, lane.clogUntilMs, lane.sentAtMs + this.#latencyMs * (0.5 + this.#prng.float()));
     lane.onTheWay.push(fn);
     world.schedule(lane.lastArrivalMs - world.nowMs, () => this.#arrived(lane));
   }
@@ -231,7 +259,7 @@ export class Wire implements FaceSocket {
     for (const [from, to] of [[0, cut], [cut, bytes.length]] as const) {
       if (from === to) continue;
       const chunk = Buffer.from(bytes.subarray(from, to));
-      this.#arrive(this.#toServer, () => this.server.process.schedule(0, () => this.#onServerData(chunk)));
+      this.#arrive(this.#toServer, () => this.server.process.schedule(0, () => this.#onServerData(chunk)), chunk.length);
     }
   }
 
@@ -344,7 +372,7 @@ export class Wire implements FaceSocket {
       const chunk = this.#unsent.shift() as Buffer;
       this.#unsentBytes -= chunk.length;
       this.#onTheWayBytes += chunk.length;
-      this.#arrive(this.#toClient, () => this.#options.process.schedule(0, () => this.#onClientData(chunk)));
+      this.#arrive(this.#toClient, () => this.#options.process.schedule(0, () => this.#onClientData(chunk)), chunk.length);
     }
     if (this.#unsent.length > 0) return;
     if (this.#ending) {

@@ -13,6 +13,7 @@ import { recordSent } from '../record/record-sent.ts';
 import type { Process } from '../world/process.ts';
 import type { Fields } from '../world/trace.ts';
 import type { World } from '../world/world.ts';
+import { NarrowLink } from './narrow-link.ts';
 import { Route } from './route.ts';
 
 /** One end of a connection, and what it has sent. */
@@ -63,6 +64,10 @@ export class Network {
   readonly #ends = new Map<number, End>();
   /** Added to whatever goes to or comes from a server. */
   readonly #slowMs = new Map<number, number>();
+  /** Bytes per ms on each link of a server. */
+  readonly #widths = new Map<number, number>();
+  /** Links that are, or have been, narrow. */
+  readonly #narrow = new Map<Route, NarrowLink<Flight>>();
   /** Pairs whose larger server is trying, as larger * 256 + smaller. */
   readonly #dialling = new Set<number>();
   #nextChannel = 1;
@@ -115,6 +120,23 @@ export class Network {
     if (extraMs === 0) this.#slowMs.delete(sid);
     else this.#slowMs.set(sid, extraMs);
   }
+  /** Each link to and from the server takes so many bytes a ms; Infinity = as usual. */
+  narrow(sid: number, bytesPerMs: number): void {
+    if (bytesPerMs === Infinity) this.#widths.delete(sid);
+    else this.#widths.set(sid, bytesPerMs);
+    for (const other of this.#transports.keys()) {
+      if (other === sid) continue;
+      for (const [from, to] of [[sid, other], [other, sid]] as const) this.#linkOf(this.#route(from, to)).setWidth(Math.min(this.#widths.get(from) ?? Infinity, this.#widths.get(to) ?? Infinity));
+    }
+  }
+  #linkOf(route: Route): NarrowLink<Flight> {
+    let link = this.#narrow.get(route);
+    if (link === undefined) {
+      link = new NarrowLink((delayMs, fn) => this.#world.schedule(delayMs, fn, false), (flight) => this.#fly(flight, route.latencyMs()));
+      this.#narrow.set(route, link);
+    }
+    return link;
+  }
   /** All connections between the two break, and both ends notice. What is on the way is lost, or (`lateMs`) still arrives at the old channel that much later. */
   break(a: number, b: number, lateMs?: number): void {
     for (const end of this.#ends.values()) if (end.open && end.transport.sid === a && end.peer.transport.sid === b) this.#break(end, lateMs);
@@ -130,6 +152,7 @@ export class Network {
   /** Nothing is wrong with any link from now on. */
   healAll(): void {
     this.#slowMs.clear();
+    for (const sid of this.#widths.keys()) this.narrow(sid, Infinity);
     for (const [key, route] of this.#routes) {
       route.dropNext = null;
       route.corruptNext = false;
@@ -231,11 +254,17 @@ export class Network {
       const flight = this.#flight(end, route.corruptNext ? route.corrupted(frame) : frame, route.corruptNext);
       route.corruptNext = false;
       if (route.blocked || end.held.length > 0) end.held.push(flight);
-      else this.#fly(flight, route.latencyMs());
+      else this.#depart(flight, route.latencyMs());
     }
     if (this.onMessage === null || type === null) return;
     this.onMessage('send', from, to, type, () => ({ ...this.#decode(frame) }));
     end.transport.process.unwind();
+  }
+
+  #depart(flight: Flight, latencyMs: number): void {
+    const link = this.#narrow.size === 0 ? undefined : this.#narrow.get(flight.end.route);
+    if (link === undefined) this.#fly(flight, latencyMs);
+    else link.send(flight, flight.frame.length);
   }
 
   #fly(flight: Flight, latencyMs: number): void {
@@ -290,7 +319,7 @@ export class Network {
     const route = this.#route(from, to);
     if (route.blocked) return;
     const latencyMs = route.latencyMs();
-    for (const end of this.#ends.values()) if (end.route === route) for (const flight of end.held.splice(0)) this.#fly(flight, latencyMs);
+    for (const end of this.#ends.values()) if (end.route === route) for (const flight of end.held.splice(0)) this.#depart(flight, latencyMs);
   }
 
   // ------------------------------------------------------------ ends

@@ -88,6 +88,12 @@ const actions: { readonly [K in Kinds]?: Action<K> } = {
     arena.lasting(`slow network ${server.sid}`, [server], strike.id, forMs, () => arena.network.slow(server.sid, extraMs), () => arena.network.slow(server.sid, 0));
     return [server];
   },
+  bandwidth: (arena, { on, bytesPerMs, forMs }, strike) => {
+    const server = arena.resolve(on, strike);
+    if (server === null) return NOBODY;
+    arena.lasting(`bandwidth ${server.sid}`, [server], strike.id, forMs, () => arena.narrow(server, bytesPerMs), () => arena.narrow(server, Infinity));
+    return [server];
+  },
   break: (arena, { from, to, lateMs }, strike) => {
     const pair = arena.resolvePair(from, to, strike);
     if (pair === null) return NOBODY;

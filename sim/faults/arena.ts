@@ -45,6 +45,8 @@ export class Arena {
   #frozen: ReadonlySet<SimServer> = new Set();
   /** A leader may have been lost. */
   onLeaderLost: () => void = () => {};
+  /** So many bytes a ms go to and from clients. */
+  onNarrow: (server: SimServer, bytesPerMs: number) => void = () => {};
   /** A disk is about to be damaged: it has kept its word so far. */
   onDamage: (server: SimServer) => void = () => {};
 
@@ -176,6 +178,12 @@ export class Arena {
     });
   }
 
+  /** Infinity: its links are as wide as ever. */
+  narrow(server: SimServer, bytesPerMs: number): void {
+    this.network.narrow(server.sid, bytesPerMs);
+    this.onNarrow(server, bytesPerMs);
+  }
+
   // ------------------------------------------------------------ the budget of disks
 
   /** Whether this disk may be damaged: one at a time, until it is well again, never so many that no quorum is left. */
@@ -203,7 +211,7 @@ export class Arena {
   }
   /** Nothing is wrong with it, as far as it can be. */
   isWell(server: SimServer): boolean {
-    const ailments = ['slow network', 'slow disk', 'stall disk', 'disk full'];
+    const ailments = ['slow network', 'bandwidth', 'slow disk', 'stall disk', 'disk full'];
     return server.process.alive && !server.process.paused && server.process.rate === 1 && !this.#rotten.has(server) && ailments.every((what) => (this.#lasting.get(`${what} ${server.sid}`)?.size ?? 0) === 0);
   }
 
@@ -232,6 +240,7 @@ export class Arena {
     if (outside.length === 0) this.network.healAll();
     for (const server of core) {
       this.network.slow(server.sid, 0);
+      this.narrow(server, Infinity);
       for (const other of core) {
         if (other === server) continue;
         this.network.heal(server.sid, other.sid);

@@ -125,6 +125,7 @@ const recipes = {
     return drawn;
   },
   'slow-server': (prng, n) => ({ action: { kind: 'slow-network', on: victim(prng, n), extraMs: prng.pick([20, 100, 600]), forMs: ms(500 + prng.float() * 2000) } }),
+  bandwidth: (prng, n) => ({ action: { kind: 'bandwidth', on: victim(prng, n), bytesPerMs: prng.pick([3, 25, 125]), forMs: ms(500 + prng.float() * 3000) } }),
   break: (prng, n) => {
     const [from, to] = two(prng, n);
     return { action: { kind: 'break', from: prng.chance(0.4) ? 'leader' : from, to, ...(prng.chance(0.5) ? { lateMs: ms(prng.pick([5, 100, 1000]) * (0.5 + prng.float())) } : {}) } };

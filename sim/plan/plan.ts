@@ -61,6 +61,8 @@ export type FaultAction =
   | { readonly kind: 'clog'; readonly from: Target; readonly to: Target; readonly forMs: number }
   /** All frames to and from it take this much longer. */
   | { readonly kind: 'slow-network'; readonly on: Target; readonly extraMs: number; readonly forMs: number }
+  /** Each link to and from it, those of clients too, takes so many bytes a ms (125: a megabit a second): what is sent waits for what was sent before. */
+  | { readonly kind: 'bandwidth'; readonly on: Target; readonly bytesPerMs: number; readonly forMs: number }
   /** Connections between the two break; what is on the way is lost, or (`late`) still arrives at the old connection `late` ms afterwards. */
   | { readonly kind: 'break'; readonly from: Target; readonly to: Target; readonly lateMs?: number }
   /** The next frame of this type on the way is lost, and its connection with it. */

@@ -93,6 +93,7 @@ class EnsembleRun {
       },
       server: (target) => arena.resolve(target, { id: '', prng: stream('ops'), place: null }),
     });
+    arena.onNarrow = (server, bytesPerMs) => this.#clients.narrow(server, bytesPerMs);
     for (const [i, server] of this.#servers.entries()) {
       server.onDeath = () => this.#clients.serverDied(server);
       server.onEvent = (name, fieldsOf) => scheduler.event(name, server.sid, fieldsOf);

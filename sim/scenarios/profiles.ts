@@ -10,7 +10,7 @@ import { drawUnmannered } from '../workloads/client-profile.ts';
 import type { Scenario } from './scenario.ts';
 
 const CRASHES: readonly RecipeName[] = ['crash-leader', 'crash-any', 'crash-in-boot', 'crash-in-sync', 'crash-in-snap', 'crash-at-point', 'crash-at-write', 'crash-new-leader', 'kill', 'kill-at-point', 'restart', 'reconfigure'];
-const NETWORK: readonly RecipeName[] = ['cut-leader', 'split', 'bridge', 'ring', 'cut-pair', 'cut-at-point', 'clog', 'swizzle-clog', 'slow-server', 'break', 'drop'];
+const NETWORK: readonly RecipeName[] = ['cut-leader', 'split', 'bridge', 'ring', 'cut-pair', 'cut-at-point', 'clog', 'swizzle-clog', 'slow-server', 'bandwidth', 'break', 'drop'];
 const PAUSES: readonly RecipeName[] = ['pause', 'pause-at-point'];
 
 interface Shape {
@@ -88,7 +88,7 @@ export const profiles: readonly Scenario[] = [
     change: (plan, prng) => ({ ...plan, clocks: plan.clocks.map(() => ({ rate: prng.pick([0.5, 0.9, 1, 1, 1.1, 2]), wallOffMs: prng.pick([0, 0, -250_000, 250_000, 86_400_000]) })) }),
   }),
   profile('client', {
-    summary: 'an ensemble that is well, and clients that stall, move, share sessions, come back as others and do not read', pool: ['restart', 'pause', 'slow-server', 'break'], boutsMax: 1, load: { clients: 8, burst: 8, thinkMs: 60 },
+    summary: 'an ensemble that is well, and clients that stall, move, share sessions, come back as others and do not read', pool: ['restart', 'pause', 'slow-server', 'bandwidth', 'break'], boutsMax: 1, load: { clients: 8, burst: 8, thinkMs: 60 },
     change: (plan, prng) => ({ ...plan, faults: plan.faults.slice(0, prng.below(4)), clients: plan.clients.map((client) => drawUnmannered(client, prng)) }),
   }),
   profile('kitchen-sink', {

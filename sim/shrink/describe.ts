@@ -46,6 +46,8 @@ function describeAction(action: FaultAction): string {
       return `clog of ${action.from} > ${action.to} for ${time(action.forMs)}`;
     case 'slow-network':
       return `slow network of ${action.on}, ${time(action.extraMs)} more`;
+    case 'bandwidth':
+      return `links of ${action.on} at ${action.bytesPerMs} bytes/ms for ${time(action.forMs)}`;
     case 'break':
       return `break of ${action.from} - ${action.to}${action.lateMs === undefined ? '' : `, late by ${time(action.lateMs)}`}`;
     case 'drop':

@@ -106,6 +106,11 @@ export class Clients {
     this.#network.heal();
   }
 
+  /** Its wires take so many bytes a ms; Infinity: as usual. */
+  narrow(server: SimServer, bytesPerMs: number): void {
+    this.#network.narrow(server, bytesPerMs);
+  }
+
   serverDied(server: SimServer): void {
     this.#network.serverDied(server);
     for (const client of this.all) client.serverDied(server);

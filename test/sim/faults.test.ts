@@ -149,3 +149,12 @@ test('a disk goes back to its image only where everyone else remembers what it f
 });
 const write = (id: string, atMs: number): Plan['ops'][number] => ({ id, when: { atMs }, client: 1, op: 'set', path: '/k1', times: 20 });
 const writes: Plan['ops'] = [{ id: 'o1', when: { atMs: 500 }, client: 1, op: 'connect', to: 'server-2' }, write('o2', 1000), write('o3', 1800)];
+
+test('a server whose links are narrow falls behind, and is there again when they are wide', (t) => {
+  const narrow: FaultPlan = { id: 'narrow', when: { atMs: 1000 }, action: { kind: 'bandwidth', on: 'server-1', bytesPerMs: 1, forMs: 2000 } };
+  const { result, trace } = traced(quiet(3, [narrow]));
+  t.is(result.faults['bandwidth'], 1);
+  const delivered = (who: string, fromMs: number): number => trace.filter((entry) => entry.who === who && entry.name === 'Deliver' && entry.atMs > fromMs && entry.atMs < 3000).length;
+  t.true(delivered('server-1', 1200) < delivered('server-3', 1200) / 2, `${delivered('server-1', 1200)} of ${delivered('server-3', 1200)}`);
+  t.is(result.violation?.message ?? 'none', 'none');
+});

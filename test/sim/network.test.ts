@@ -5,6 +5,7 @@ import { makeZxid } from '../../coord/base/zxid.ts';
 import { DreyError } from '../../coord/base/errors.ts';
 import { decodePeerFrame, encodePeerFrame } from '../../coord/runtime/peer-frame.ts';
 import type { PeerMessage } from '../../coord/zab/messages.ts';
+import { NarrowLink } from '../../sim/doubles/narrow-link.ts';
 import { Network, type SimTransport } from '../../sim/doubles/network.ts';
 import { Process } from '../../sim/world/process.ts';
 import { World } from '../../sim/world/world.ts';
@@ -242,4 +243,21 @@ test('the latency of a link does not depend on what other links carry', (t) => {
     return b.seen.map((each) => each.replace(' on an older channel', ''));
   };
   t.deepEqual(arrivals(true), arrivals(false));
+});
+
+test('on a narrow link what is sent waits for what was sent before; at full width all of it is on its way, in order', (t) => {
+  const world = new World('narrow');
+  const arrived: string[] = [];
+  const link = new NarrowLink<string>((delayMs, fn) => void world.schedule(delayMs, fn), (item) => arrived.push(`${item} at ${world.nowMs}`));
+  link.send('a', 1000);
+  link.setWidth(10);
+  for (const item of ['b', 'c', 'd', 'e']) link.send(item, 1000);
+  world.run(250);
+  t.deepEqual(arrived, ['a at 0', 'b at 100', 'c at 200']);
+  link.setWidth(20);
+  world.run(300);
+  t.deepEqual(arrived.slice(3), ['d at 300'], 'the rest of it begins anew');
+  link.send('f', 1000);
+  link.setWidth(Infinity);
+  t.deepEqual(arrived.slice(4), ['e at 300', 'f at 300']);
 });
