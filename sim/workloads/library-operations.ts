@@ -4,15 +4,13 @@
  */
 import type { Prng } from '../../coord/base/prng.ts';
 import { CreateFlag, OpCode, Perms } from '../../coord/wire/codes.ts';
-import { ClientRequest, type Acl } from '../../coord/wire/types.ts';
+import type { Acl } from '../../coord/wire/types.ts';
 import type { AddWatchMode } from '../../coord/client/api.ts';
 import type { CallOp } from './call.ts';
+import { OPEN_ACL, PATHS, QUEUE } from './requests.ts';
 import { USERS } from './users.ts';
 
-export const QUEUE = '/q';
-export const OPEN_ACL: readonly Acl[] = [{ perms: Perms.ALL, scheme: 'world', id: 'anyone' }];
 const ROOM = '/a';
-const PATHS = 8;
 
 export type Drawn =
   | { readonly kind: 'get' | 'exists' | 'children'; readonly path: string; readonly watch: boolean }
@@ -24,13 +22,6 @@ export type Drawn =
   | { readonly kind: 'watch'; readonly path: string; readonly mode: AddWatchMode }
   | { readonly kind: 'unwatch'; readonly which: number }
   | { readonly kind: 'own'; readonly op: OpCode; readonly path: string; readonly flags: number; readonly ttlMs: number; readonly acl: readonly Acl[] | null; readonly version: number };
-
-export function request(op: OpCode, path: string): ClientRequest {
-  const r = new ClientRequest();
-  r.op = op;
-  r.path = path;
-  return r;
-}
 
 export function drawOperation(prng: Prng): Drawn {
   const path = `/k${prng.below(PATHS)}`;

@@ -11,7 +11,7 @@ import type { Prng } from '../../coord/base/prng.ts';
 import type { Zxid } from '../../coord/base/zxid.ts';
 import type { Server } from '../../coord/server/server.ts';
 import { Code, codeName, CreateFlag, OpCode, Xid } from '../../coord/wire/codes.ts';
-import { ClientRequest, type ClientSink, type Result, type Stat } from '../../coord/wire/types.ts';
+import type { ClientRequest, ClientSink, Result } from '../../coord/wire/types.ts';
 import { encodeRequestBody } from '../../coord/wire/requests.ts';
 import type { Judge } from '../judges/judge.ts';
 import type { ClientPlan, OpPlan, Target } from '../plan/plan.ts';
@@ -19,14 +19,15 @@ import { Process } from '../world/process.ts';
 import type { SimServer } from '../world/sim-server.ts';
 import type { Call } from './call.ts';
 import type { Client, Surroundings } from './clients.ts';
+import { copyResult } from './copy-result.ts';
+import { pathOf, Prescribed } from './prescribed.ts';
+import { CLOSE, drawRawOperation, EPHEMERAL, prescribedOperation, type RawOperation } from './raw-operations.ts';
+import { multi, OPEN_ACL, request } from './requests.ts';
 import { SessionWatches } from './session-watches.ts';
 
-const OPEN_ACL = [{ perms: 31, scheme: 'world', id: 'anyone' }];
 const LATENCY_MS = 0.3;
 const RETRY_MS = 50;
 const PING_MS = 300;
-const PATHS = 8;
-const QUEUE = '/q';
 
 interface Connection {
   readonly server: SimServer;
@@ -42,12 +43,6 @@ interface Connection {
   readonly latencyMs: number;
   readonly inFlight: { readonly xid: number; readonly call: Call | null; readonly watch: boolean; readonly plan: OpPlan | null }[];
   readonly watches: SessionWatches;
-}
-
-/** A prescribed operation, and how many of it are still to be done. */
-interface Prescribed {
-  readonly op: OpPlan;
-  done: number;
 }
 
 export class RawClient implements Client {
@@ -68,7 +63,7 @@ export class RawClient implements Client {
   /** Operations drawn so far. */
   #drawn = 0;
   #stopped = false;
-  readonly #prescribed: Prescribed[] = [];
+  readonly #prescribed: Prescribed;
   /** Where the next connection goes; null: anywhere. */
   #target: Target | null = null;
   /** Not connected, and not to be before an operation asks for it. */
@@ -89,6 +84,7 @@ export class RawClient implements Client {
     this.#process = new Process(world, name);
     this.#process.begin();
     this.#watches = new SessionWatches(plan.id, judge, world.marks);
+    this.#prescribed = new Prescribed(this.#process, around.stage, (op, done) => this.#do(op, done));
   }
 
   get sessionId(): bigint {
@@ -101,7 +97,7 @@ export class RawClient implements Client {
     return this.#drawn;
   }
   get idle(): boolean {
-    return (this.#connection?.inFlight.length ?? 0) === 0 && this.#prescribed.length === 0;
+    return (this.#connection?.inFlight.length ?? 0) === 0 && this.#prescribed.head === undefined;
   }
 
   get waitsFor(): string {
@@ -115,7 +111,7 @@ export class RawClient implements Client {
   }
   stop(): void {
     this.#stopped = true;
-    this.#prescribed.length = 0;
+    this.#prescribed.clear();
     if (this.#process.paused) this.#process.resume();
   }
 
@@ -201,7 +197,7 @@ export class RawClient implements Client {
         this.#record(call, null, 'unknown', 0);
         if (call.kind === 'set' || call.kind.startsWith('create')) marks.hit('write lost');
       }
-      if (plan !== null) this.#oneDone(plan);
+      if (plan !== null) this.#prescribed.oneDone(plan);
     }
     connection.inFlight.length = 0;
     connection.server.process.schedule(lingersMs, () => {
@@ -234,8 +230,8 @@ export class RawClient implements Client {
     this.#password = password;
     const again = this.#watches.again(this.#lastZxid);
     if (again !== null) this.#send(connection, again, null);
-    const head = this.#prescribed[0];
-    if (head?.op.op === 'connect') this.#oneDone(head.op);
+    const { head } = this.#prescribed;
+    if (head?.op === 'connect') this.#prescribed.oneDone(head);
     this.#next(connection);
   }
 
@@ -251,17 +247,11 @@ export class RawClient implements Client {
   // ------------------------------------------------------------ prescribed operations
 
   perform(op: OpPlan): void {
-    if (this.#stopped) return;
-    this.#prescribed.push({ op, done: 0 });
-    if (this.#prescribed.length === 1) this.#process.schedule(0, () => this.#proceed());
+    if (!this.#stopped) this.#prescribed.add(op);
   }
 
-  /** Begins with the first of them, if nothing is in its way. */
-  #proceed(): void {
-    const head = this.#prescribed[0];
-    if (head === undefined) return;
+  #do(op: OpPlan, done: number): void {
     const connection = this.#connection;
-    const { op } = head;
     switch (op.op) {
       case 'connect':
         this.#away = false;
@@ -278,52 +268,14 @@ export class RawClient implements Client {
         this.#abandoned = op.op === 'abandon';
         if (connection !== null) this.#disconnected(connection);
         if (this.#abandoned) this.#newSession();
-        this.#oneDone(op);
+        this.#prescribed.oneDone(op);
         return;
+      default:
+        if (connection === null) {
+          this.#away = false;
+          this.#connect();
+        } else if (connection.open && connection.inFlight.length === 0) this.#issue(connection, prescribedOperation(op.op, pathOf(op, done)), op);
     }
-    if (connection === null) {
-      this.#away = false;
-      this.#connect();
-    } else if (connection.open && connection.inFlight.length === 0) this.#perform(connection, head);
-  }
-
-  #perform(connection: Connection, { op, done }: Prescribed): void {
-    const number = (op.times ?? 1) > 1 ? `-${done + 1}` : '';
-    const path = op.path ?? '/k0';
-    switch (op.op) {
-      case 'set':
-        return this.#write(connection, OpCode.setData, this.#call('set', path), 0, op);
-      case 'get':
-        return this.#read(connection, OpCode.getData, this.#call('get', path), false, op);
-      case 'exists':
-        return this.#read(connection, OpCode.exists, this.#call('exists', path), false, op);
-      case 'children':
-        return this.#read(connection, OpCode.getChildren2, this.#call('children', op.path ?? '/'), false, op);
-      case 'sync-get':
-        return this.#syncRead(connection, path, op);
-      case 'create':
-        return this.#write(connection, OpCode.create, this.#call('create', path + number), CreateFlag.PERSISTENT, op);
-      case 'create-ephemeral':
-        return this.#write(connection, OpCode.create, this.#call('create-ephemeral', (op.path ?? '/e0') + number), CreateFlag.EPHEMERAL, op);
-      case 'create-sequential':
-        return this.#write(connection, OpCode.create, this.#call('create-sequential', op.path ?? '/s-'), CreateFlag.PERSISTENT_SEQUENTIAL, op);
-      case 'delete':
-        return this.#write(connection, OpCode.delete, this.#call('delete', path + number), 0, op);
-      case 'close':
-        return this.#write(connection, OpCode.closeSession, this.#call('close', ''), 0, op);
-    }
-  }
-
-  /** One of it has been answered, or its outcome will never be known. */
-  #oneDone(op: OpPlan): void {
-    const head = this.#prescribed[0];
-    if (head === undefined || head.op !== op) return;
-    head.done++;
-    if (head.done >= (op.times ?? 1)) {
-      this.#prescribed.shift();
-      this.#around.stage.happened(op.id);
-    }
-    this.#process.schedule(0, () => this.#proceed());
   }
 
   // ------------------------------------------------------------ requests
@@ -332,16 +284,16 @@ export class RawClient implements Client {
   #next(connection: Connection): void {
     if (connection.inFlight.length > 0) return;
     this.#nextTimer?.cancel();
-    if (this.#prescribed.length > 0) return this.#proceed();
+    if (this.#prescribed.head !== undefined) return this.#prescribed.proceed();
     const isIdle = this.#stopped || !this.#plan.draws;
     this.#nextTimer = this.#process.schedule(isIdle ? PING_MS : this.#prng.float() * this.#plan.thinkMs, () => {
       if (connection.over || !connection.open || connection.inFlight.length > 0) return;
       if (this.#stopped || !this.#plan.draws) {
-        this.#send(connection, request(OpCode.ping, Xid.PING), null);
+        this.#ping(connection);
         this.#next(connection);
         return;
       }
-      for (let n = this.#prng.between(1, this.#plan.burst); n > 0; n--) this.#issue(connection);
+      for (let n = this.#prng.between(1, this.#plan.burst); n > 0; n--) this.#draw(connection);
       this.#caprice(connection);
       // All of them may have been skipped.
       this.#next(connection);
@@ -355,7 +307,7 @@ export class RawClient implements Client {
     else if (this.#prng.chance(move)) this.#disconnected(connection, this.#prng.pick([0.3, 5, 300]));
     else if (this.#prng.chance(misbehave)) {
       const close = (): void => {
-        if (!connection.over) this.#write(connection, OpCode.closeSession, this.#call('close', ''));
+        if (!connection.over) this.#issue(connection, CLOSE);
       };
       if (this.#prng.chance(0.4)) {
         // The end of its session comes from both sides.
@@ -366,76 +318,62 @@ export class RawClient implements Client {
         close();
         if (this.#prng.chance(0.5)) {
           marks.hit('request after close');
-          this.#write(connection, OpCode.create, this.#call('create-ephemeral', '/e0'), CreateFlag.EPHEMERAL);
+          this.#issue(connection, EPHEMERAL);
         }
       }
     }
   }
 
-  #call(kind: Call['kind'], path: string, version = -1): Call {
-    return { client: this.id, kind, path, value: `${this.id}:${this.#counter++}`, version, sessionId: this.#sessionId, invokedMs: this.#around.world.nowMs, ackedBefore: this.#judge.newestAcked };
-  }
-
   /** Draws one operation, and sends it unless the plan leaves it out. */
-  #issue(connection: Connection): void {
-    const prng = this.#ops;
-    const path = `/k${prng.below(PATHS)}`;
-    const draw = prng.float();
-    const watch = prng.chance(0.3);
-    const version = prng.chance(0.2) ? prng.below(6) : -1;
-    const sends = ((): (() => void) => {
-      if (draw < 0.3) return () => this.#write(connection, OpCode.setData, this.#call('set', path, version));
-      if (draw < 0.45) return () => this.#read(connection, OpCode.getData, this.#call('get', path), watch);
-      if (draw < 0.5) return () => this.#read(connection, OpCode.exists, this.#call('exists', path), watch);
-      if (draw < 0.55) return () => this.#read(connection, OpCode.getChildren2, this.#call('children', QUEUE), watch);
-      if (draw < 0.65) return () => this.#syncRead(connection, path, null);
-      const ephemeral = `/e${prng.below(12)}`;
-      const rarely = prng.float();
-      if (draw < 0.75) return () => this.#write(connection, OpCode.create, this.#call('create', rarely < 0.2 ? QUEUE : path));
-      if (draw < 0.82) return () => this.#write(connection, OpCode.create, { ...this.#call('create-sequential', `${QUEUE}/s-`), ephemeral: rarely < 0.7 }, rarely < 0.7 ? CreateFlag.EPHEMERAL_SEQUENTIAL : CreateFlag.PERSISTENT_SEQUENTIAL);
-      if (draw < 0.87) return () => this.#write(connection, OpCode.create, this.#call('create-ephemeral', ephemeral), CreateFlag.EPHEMERAL);
-      if (draw < 0.94) return () => this.#write(connection, OpCode.delete, this.#call('delete', rarely < 0.3 ? ephemeral : rarely > 0.95 ? QUEUE : path, version < 0 ? -1 : 0));
-      const ops = [request(OpCode.check, 0, path), request(OpCode.setData, 0, path), request(OpCode.create, 0, `/k${prng.below(PATHS)}`), request(OpCode.delete, 0, `/k${prng.below(PATHS)}`)];
-      const chosen = ops.filter(() => prng.chance(0.5));
-      return () => this.#multi(connection, path, chosen.length === 0 ? ops.slice(0, 1) : chosen);
-    })();
-    if (!this.#around.skips.has(this.#process.name, ++this.#drawn)) sends();
+  #draw(connection: Connection): void {
+    const drawn = drawRawOperation(this.#ops);
+    if (!this.#around.skips.has(this.#process.name, ++this.#drawn)) this.#issue(connection, drawn);
   }
 
-  #multi(connection: Connection, path: string, ops: ClientRequest[]): void {
-    const call: Call = { ...this.#call('multi', path), ops: ops.map((op) => ({ kind: op.op === OpCode.create ? 'create' : op.op === OpCode.setData ? 'set' : op.op === OpCode.delete ? 'delete' : 'check', path: op.path, version: op.version })) };
-    for (const op of ops) {
-      op.data = Buffer.from(call.value);
-      op.acl = OPEN_ACL;
+  #issue(connection: Connection, operation: RawOperation, plan: OpPlan | null = null): void {
+    const { type, path } = operation;
+    switch (type) {
+      case 'read': {
+        const r = request(operation.op, path);
+        r.watch = operation.watch;
+        return this.#send(connection, r, this.#call(operation.kind, path), plan);
+      }
+      case 'sync-get': {
+        // The call begins with the SYNC.
+        const call = this.#call('sync-get', path);
+        this.#send(connection, request(OpCode.sync, path), null);
+        return this.#send(connection, request(OpCode.getData, path), call, plan);
+      }
+      case 'write': {
+        const { kind, flags, version } = operation;
+        const call = this.#call(kind, path, { version, ...(kind === 'create-sequential' ? { ephemeral: flags === CreateFlag.EPHEMERAL_SEQUENTIAL } : {}) });
+        const r = request(operation.op, path);
+        r.data = Buffer.from(call.value);
+        r.version = version;
+        r.flags = flags;
+        r.acl = OPEN_ACL;
+        return this.#send(connection, r, call, plan);
+      }
+      case 'multi': {
+        const call = this.#call('multi', path, { ops: operation.ops });
+        return this.#send(connection, multi(operation.ops, call.value, OpCode.create), call, plan);
+      }
     }
-    const r = request(OpCode.multi, ++this.#xid);
-    r.ops = ops;
-    this.#send(connection, r, call);
   }
 
-  #read(connection: Connection, op: OpCode, call: Call, watch: boolean, plan: OpPlan | null = null): void {
-    const r = request(op, ++this.#xid, call.path);
-    r.watch = watch;
-    this.#send(connection, r, call, plan);
+  #call(kind: Call['kind'], path: string, more: Partial<Call> = {}): Call {
+    return { client: this.id, kind, path, value: `${this.id}:${this.#counter++}`, version: -1, sessionId: this.#sessionId, invokedMs: this.#around.world.nowMs, ackedBefore: this.#judge.newestAcked, ...more };
   }
 
-  /** The call begins with the SYNC. */
-  #syncRead(connection: Connection, path: string, plan: OpPlan | null): void {
-    const call = this.#call('sync-get', path);
-    this.#send(connection, request(OpCode.sync, ++this.#xid, path), null);
-    this.#send(connection, request(OpCode.getData, ++this.#xid, path), call, plan);
+  #ping(connection: Connection): void {
+    const r = request(OpCode.ping, '');
+    r.xid = Xid.PING;
+    this.#send(connection, r, null);
   }
 
-  #write(connection: Connection, op: OpCode, call: Call, flags: number = CreateFlag.PERSISTENT, plan: OpPlan | null = null): void {
-    const r = request(op, ++this.#xid, call.path);
-    r.data = Buffer.from(call.value);
-    r.version = call.version;
-    r.flags = flags;
-    r.acl = OPEN_ACL;
-    this.#send(connection, r, call, plan);
-  }
-
+  /** Numbers it, if it has no number of its own. */
   #send(connection: Connection, r: ClientRequest, call: Call | null, plan: OpPlan | null = null): void {
+    if (r.xid === 0) r.xid = ++this.#xid;
     r.body = encodeRequestBody(r);
     if (r.xid > 0) connection.inFlight.push({ xid: r.xid, call, watch: r.watch, plan });
     const { server, core, handle, latencyMs } = connection;
@@ -469,38 +407,11 @@ export class RawClient implements Client {
       if (!this.#plan.draws) this.#away = true;
       this.#disconnected(connection);
     }
-    if (plan !== null) this.#oneDone(plan);
+    if (plan !== null) this.#prescribed.oneDone(plan);
     if (!connection.over) this.#next(connection);
   }
 
   #record(call: Call, returnMs: number | null, outcome: string, zxid: Zxid): void {
     this.#around.world.recorder?.operation(this.#process.name, call.kind, call.path, call.invokedMs, returnMs, outcome, zxid);
   }
-}
-
-function request(op: OpCode, xid: number, path = ''): ClientRequest {
-  const r = new ClientRequest();
-  r.op = op;
-  r.xid = xid;
-  r.path = path;
-  return r;
-}
-
-/** Results of reads show the live znode; the client keeps what it was when it was sent. */
-function copyResult(result: Result | null): Result | null {
-  switch (result?.kind) {
-    case 'data':
-      return { kind: 'data', data: result.data === null ? null : result.data.slice(), stat: copyStat(result.stat) };
-    case 'stat':
-      return { kind: 'stat', stat: copyStat(result.stat) };
-    case 'childrenStat':
-      return { kind: 'childrenStat', children: [...result.children], count: result.count, stat: copyStat(result.stat) };
-    default:
-      return result ?? null;
-  }
-}
-
-function copyStat(stat: Stat): Stat {
-  const { czxid, mzxid, ctime, mtime, version, cversion, aversion, ephemeralOwner, dataLength, numChildren, pzxid } = stat;
-  return { czxid, mzxid, ctime, mtime, version, cversion, aversion, ephemeralOwner, dataLength, numChildren, pzxid };
 }

@@ -6,7 +6,7 @@ import { EventType, KeeperState, OpCode } from '../../coord/wire/codes.ts';
 import type { ClientRequest, ClientSink, ConnectRequest } from '../../coord/wire/types.ts';
 import { ClientNetwork } from '../../sim/doubles/client-network.ts';
 import { SimClientTransport } from '../../sim/doubles/client-transport.ts';
-import { request } from '../../sim/workloads/library-operations.ts';
+import { request } from '../../sim/workloads/requests.ts';
 import { Process } from '../../sim/world/process.ts';
 import type { SimServer } from '../../sim/world/sim-server.ts';
 import { World } from '../../sim/world/world.ts';

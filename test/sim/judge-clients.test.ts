@@ -9,7 +9,7 @@ import { decideRead, decideWrite } from '../../sim/judges/decisions.ts';
 import { Judge } from '../../sim/judges/judge.ts';
 import { Model } from '../../sim/judges/model.ts';
 import { ExpiryJudge, type LeaseHolder } from '../../sim/workloads/expiry-judge.ts';
-import { OPEN_ACL, request } from '../../sim/workloads/library-operations.ts';
+import { OPEN_ACL, request } from '../../sim/workloads/requests.ts';
 import { PersistentWatches } from '../../sim/workloads/persistent-watches.ts';
 import { checkProtected, checkReply } from '../../sim/workloads/reply-check.ts';
 import { ClientNetwork } from '../../sim/doubles/client-network.ts';
