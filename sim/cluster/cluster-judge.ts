@@ -137,7 +137,7 @@ export class ClusterJudge {
     if (message.type === 'taskState' && (message.report.state === 'INITIALIZING' || message.report.state === 'RUNNING')) this.fencing.started(this.#lifeOf(from), message.report.executionId);
     if (message.type === 'ackCheckpoint') this.checkpoints.acked(message.checkpointId, message.state.vertexId, message.state.subtask, attemptOf(message.executionId));
     if (message.type === 'fenced') this.#options.cluster.world.marks.hit('command fenced');
-    this.#happened(`receive ${message.type}`, to, {}, from);
+    this.#happened(`receive ${message.type}`, to, { from }, from);
   }
 
   #lifeOf(name: string): string {

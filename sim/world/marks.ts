@@ -14,12 +14,13 @@ export const STORY_MARKS = [
   'a proposal before NEWLEADER is acked', 'commit between NEWLEADER and UPTODATE', 'died amid a DIFF', 'new role with writes in flight',
   'a leader that was synchronized sends a DIFF', 'broken at TRUNC', 'the leader died before its SNAP was durable', 'died at NEWLEADER behind a SNAP',
   'died amid a SNAP', 'died in a flush', 'writes go on beside a stalled SNAP', 'leader died in discovery', 'joined in another round',
-  'a new election within an election', 'elected beside an unreachable peer', 'cut off when established', 'proposals between SNAP and UPTODATE',
+  'elected beside an unreachable peer', 'cut off when established', 'proposals between SNAP and UPTODATE',
   'SYNC at a deposed leader', 'an older tail against a newer epoch', 'died when brought in line by SNAP again', 'another leads after the disk of the first failed', 'died alone',
   'another master beside the old one', 'a master elected after one was back early', 'a worker registered after it was back early', 'a commit in doubt', 'stopped between prepare and commit',
-  'a checkpoint of nothing',
+  'died beside a checkpoint of nothing',
   'elected by a vote that is not true any more', 'moved to a server that lags',
   'transaction timed out', 'transaction lost',
+  'a DIFF into a new epoch', 'died while a session was closed', 'led by one who missed a promise', 'elected and left alone', 'the leader died when the disk was well again', 'died at a flush', 'an epoch that was not written',
 ] as const;
 
 /** Of the orchestrator. */

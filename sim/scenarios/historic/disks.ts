@@ -3,12 +3,12 @@ import type { Scenario } from '../scenario.ts';
 import { stories } from './story.ts';
 
 export const diskStories: readonly Scenario[] = [
-  ...stories(['ZK-4882'], 'a follower\'s disk fails once and is well again; it rejoins, restarts, and then the leader dies: nothing is missing', ['disk failed'], (t) => {
+  ...stories(['ZK-4882'], 'a follower\'s disk fails once and is well again; it rejoins, restarts, and then the leader dies: nothing is missing', ['disk failed', 'the leader died when the disk was well again'], (t) => {
     const begun = t.begins();
     t.writes(1, { after: begun }, 60);
     const failed = t.fault({ after: begun, plusMs: t.ms(5, 40) }, { kind: 'disk-error', on: 'follower as F', what: 'journal write', times: t.prng.between(1, 2) });
     const again = t.fault({ after: failed, event: { who: 'F', name: 'UpToDate' }, plusMs: t.ms(5, 200) }, { kind: 'restart', on: 'F', downMs: t.ms(20, 100) });
-    t.crash('L', { after: again, event: { who: 'F', name: 'UpToDate' }, plusMs: t.ms(5, 100) }, null);
+    t.crash('L', { after: again, event: { who: 'F', name: 'UpToDate' }, plusMs: t.ms(5, 100) }, null, 'the leader died when the disk was well again');
   }),
   ...stories(['ZK-2247'], 'the leader\'s disk refuses a write: it gives way, and service goes on', ['disk failed', 'another leads after the disk of the first failed'], (t) => {
     const begun = t.begins();

@@ -23,6 +23,12 @@ function lateFollower(t: Story, writes: number): { readonly back: string } {
   return { back: down };
 }
 
+/** F has been sent NEWLEADER, and has a proposal before it can ack it. */
+function proposedBeforeAck(t: Story, newLeader: string): string {
+  const acked = t.passes({ after: newLeader, event: { who: 'F', name: 'send ACK' } });
+  return t.passes({ after: newLeader, event: { who: 'F', name: 'receive PROPOSAL' }, before: acked }, 'a proposal before NEWLEADER is acked');
+}
+
 function twoDie(t: Story, when: Moment, mark: 'died after NEWLEADER was acked' | 'died at an ACK'): void {
   t.crash('L', when, null);
   t.crash('F', when, t.ms(50, 200), mark);
@@ -48,28 +54,31 @@ export const synchronizationStories: readonly Scenario[] = [
     const gone = t.crash('follower as F2', { after: written, plusMs: t.ms(1, 5) }, t.ms(2600, 3000));
     t.crash('L', { after: gone, plusMs: t.ms(1, 5) }, t.ms(20, 60));
     t.slowDisk('F', { after: gone }, t.prng.pick([10, 30, 60]), 2500);
-    const died = t.crash('F', { after: gone, event: { who: 'F', name: 'receive NEWLEADER' }, plusMs: t.ms(0.5, 15) }, t.ms(700, 900), 'died with NEWLEADER on its way to disk');
+    const newLeader = t.passes({ after: gone, event: { who: 'F', name: 'receive NEWLEADER' } });
+    const acked = t.passes({ after: newLeader, event: { who: 'F', name: 'send ACK' } });
+    const died = t.crash('F', { after: newLeader, plusMs: t.ms(0.5, 15), before: acked }, t.ms(700, 900), 'died with NEWLEADER on its way to disk');
     t.crash('L', { after: died, plusMs: t.ms(0, 3) }, null);
   }, { knobs: { learnerWindowBytes: 300 } }),
   ...stories(['ZK-EPOCH-WINDOW'], 'a late follower dies while txns of the new epoch come in behind NEWLEADER: it must be able to start again', ['died between NEWLEADER and its epoch on disk'], (t) => {
     const { back } = lateFollower(t, t.prng.between(3, 10));
     const newLeader = t.passes({ after: back, event: { who: 'F', name: 'receive NEWLEADER' } });
     t.writes(1, { after: newLeader }, 20);
-    t.crash('F', { after: newLeader, event: { who: 'F', name: t.prng.pick(['journal write', 'receive PROPOSAL', 'durable']), nth: t.prng.between(1, 3) }, ...(t.prng.chance(0.5) ? {} : { plusMs: t.ms(0, 10) }) }, t.ms(20, 200), 'died between NEWLEADER and its epoch on disk');
+    const acked = t.passes({ after: newLeader, event: { who: 'F', name: 'send ACK' } });
+    t.crash('F', { after: newLeader, event: { who: 'F', name: t.prng.pick(['journal write', 'receive PROPOSAL', 'durable']), nth: t.prng.between(1, 3) }, ...(t.prng.chance(0.5) ? {} : { plusMs: t.ms(0, 10) }), before: acked }, t.ms(20, 200), 'died between NEWLEADER and its epoch on disk');
   }),
   ...stories(['ZK-4685'], 'proposals of the new epoch reach a follower before it can ack NEWLEADER: its ACKs may say so in one, and the leader stays', ['a proposal before NEWLEADER is acked'], (t) => {
     const { back } = lateFollower(t, 5);
     const newLeader = t.passes({ after: back, event: { who: 'F', name: 'receive NEWLEADER' } });
     t.writes(1, { after: newLeader }, 20);
-    t.passes({ after: newLeader, event: { who: 'F', name: 'receive PROPOSAL' } }, 'a proposal before NEWLEADER is acked');
+    proposedBeforeAck(t, newLeader);
   }),
   ...stories(['ZK-4394', 'ZAB-SPEC-3'], 'DIFF, PROPOSAL, NEWLEADER, and commits before UPTODATE, and none after it: UPTODATE must carry all that is committed by then', ['commit between NEWLEADER and UPTODATE'], (t) => {
     t.op(2, 'connect', { atMs: 600 });
     const { back } = lateFollower(t, t.prng.between(2, 8));
     const newLeader = t.passes({ after: back, event: { who: 'F', name: 'receive NEWLEADER' } });
     t.writes(1, { after: newLeader }, t.prng.between(1, 4));
-    const committed = t.passes({ after: newLeader, event: { who: 'L', name: 'Deliver' } });
-    const upToDate = t.passes({ after: committed, event: { who: 'F', name: 'UpToDate' } }, 'commit between NEWLEADER and UPTODATE');
+    const upToDate = t.passes({ after: newLeader, event: { who: 'F', name: 'UpToDate' } });
+    t.passes({ after: newLeader, event: { who: 'L', name: 'Deliver' }, before: upToDate }, 'commit between NEWLEADER and UPTODATE');
     t.op(2, 'connect', { after: upToDate }, { to: 'F' });
     t.op(2, 'sync-get', { after: upToDate, plusMs: t.ms(0.1, 40) }, { path: '/w', times: 3 });
   }, { clients: 2, crowd: 0 }),
@@ -77,7 +86,7 @@ export const synchronizationStories: readonly Scenario[] = [
     const { back } = lateFollower(t, t.prng.between(2, 8));
     const newLeader = t.passes({ after: back, event: { who: 'F', name: 'receive NEWLEADER' } });
     const written = t.writes(1, { after: newLeader }, 10);
-    t.passes({ after: newLeader, event: { who: 'F', name: 'receive PROPOSAL' } }, 'a proposal before NEWLEADER is acked');
+    proposedBeforeAck(t, newLeader);
     // Only F and whoever is left know of it.
     t.crash('L', { after: written, plusMs: t.ms(50, 300) }, null);
   }),
@@ -85,12 +94,12 @@ export const synchronizationStories: readonly Scenario[] = [
     const { back } = lateFollower(t, 5);
     const newLeader = t.passes({ after: back, event: { who: 'F', name: 'receive NEWLEADER' } });
     t.writes(1, { after: newLeader }, 20);
-    const proposed = t.passes({ after: newLeader, event: { who: 'F', name: 'receive PROPOSAL' } }, 'a proposal before NEWLEADER is acked');
-    t.fault({ after: proposed, plusMs: t.ms(0, 10) }, { kind: 'break', from: 'L', to: 'F', lateMs: t.ms(1, 200) });
+    t.fault({ after: proposedBeforeAck(t, newLeader), plusMs: t.ms(0, 10) }, { kind: 'break', from: 'L', to: 'F', lateMs: t.ms(1, 200) });
   }),
   ...stories(['ZK-4785'], 'a follower is bounced while the txns of its synchronization are on their way to its disk; then the leader dies', ['died amid a DIFF'], (t) => {
     const { back } = lateFollower(t, t.prng.between(8, 20));
-    const died = t.crash('F', { after: back, event: { who: 'F', name: 'receive PROPOSAL', nth: t.prng.between(1, 6) }, ...(t.prng.chance(0.3) ? {} : { plusMs: t.ms(0, 20) }) }, t.ms(20, 100), 'died amid a DIFF');
+    const acked = t.passes({ after: back, event: { who: 'F', name: 'send ACK' } });
+    const died = t.crash('F', { after: back, event: { who: 'F', name: 'receive PROPOSAL', nth: t.prng.between(1, 6) }, ...(t.prng.chance(0.3) ? {} : { plusMs: t.ms(0, 20) }), before: acked }, t.ms(20, 100), 'died amid a DIFF');
     t.crash('L', { after: died, plusMs: t.ms(100, 400) }, null);
   }),
   ...stories(['ZK-4712', 'ZK-4541'], 'a follower loses its leader with journal writes in flight, and follows the next one in the same process', ['new role with writes in flight'], (t) => {
@@ -98,8 +107,11 @@ export const synchronizationStories: readonly Scenario[] = [
     t.slowDisk('follower as F', { after: begun }, t.prng.pick([50, 150, 400]), 2500);
     t.writes(1, { after: begun, plusMs: 5 }, 30);
     const inFlight = t.passes({ after: begun, event: { who: 'F', name: 'journal write', nth: t.prng.between(2, 6) } });
-    const dead = t.crash('L', { after: inFlight, plusMs: t.ms(0, 5) }, t.ms(300, 900));
-    const left = t.passes({ after: dead, event: { who: 'F', name: 'LeftLeader' } }, 'new role with writes in flight');
+    // It says good-bye: who loses its power is missed later than any of these writes takes.
+    const dead = t.fault({ after: inFlight, plusMs: t.ms(0, 5) }, { kind: 'restart', on: 'L', downMs: t.ms(300, 900) });
+    const durable = t.passes({ after: dead, event: { who: 'F', name: 'durable' } });
+    t.passes({ after: dead, event: { who: 'F', name: 'LeftLeader' }, before: durable }, 'new role with writes in flight');
+    const left = t.passes({ after: dead, event: { who: 'F', name: 'LeftLeader' } });
     t.crash('F', { after: left, event: { who: 'F', name: 'UpToDate' }, plusMs: t.ms(0, 300) }, t.ms(20, 200));
   }),
   ...stories(['ZK-4925'], 'five servers: F2 down, writes, F1 down, writes, F1 back by DIFF, the leader dies, F1 leads and sends a DIFF to F2', ['a leader that was synchronized sends a DIFF'], (t) => {

@@ -71,11 +71,13 @@ export const truncationStories: readonly Scenario[] = [
     const again = t.crash('L', { after: written, plusMs: t.ms(5, 30) }, t.ms(20, 60));
     t.fault({ after: again, plusMs: t.ms(50, 500) }, { kind: 'start', on: 'F' });
   }, { knobs: { recentBytesMax: 256, segmentBytes: 8 << 10 } }),
-  ...stories(['ZK-1319'], 'a quorum of two writes while the third is away; both restart; the third starts and is brought in line in the new epoch', ['DIFF'], (t) => {
+  ...stories(['ZK-1319'], 'a quorum of two writes while the third is away; both restart; the third starts and is brought in line in the new epoch', ['a DIFF into a new epoch'], (t) => {
     const begun = t.begins();
     const away = t.crash('follower as A', { after: begun, plusMs: 5 }, null);
     const written = t.writes(1, { after: away, plusMs: 5 }, 10);
     const restarted = t.fault({ after: written }, { kind: 'power-failure', on: ['L', 'follower as F'], downMs: t.ms(20, 100), staggerMs: t.ms(0, 60) });
     t.fault({ after: restarted, plusMs: t.ms(0, 500) }, { kind: 'start', on: 'A' });
+    const led = t.passes({ after: restarted, event: { who: 'any', name: 'NewEpoch' } });
+    t.passes({ after: led, event: { who: 'A', name: 'receive DIFF' } }, 'a DIFF into a new epoch');
   }),
 ];
