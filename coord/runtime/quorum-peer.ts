@@ -7,6 +7,7 @@
  * server begins again from what is on disk, exactly as after a crash, as soon as the disk lets it.
  */
 import { assertNever } from '../base/assert.ts';
+import { empty } from '../base/empty.ts';
 import type { Callback, Clock, PeerTransport, PeerTransportHandler, TimerHandle, Timers, Trace } from '../base/ports.ts';
 import type { ChannelKind } from '../base/ports.ts';
 import { DreyError } from '../base/errors.ts';
@@ -276,7 +277,7 @@ export class QuorumPeer implements ClientPipeline, PeerTransportHandler {
       connection.dirty = false;
       connection.sink.flush();
     }
-    server.dirtyConnections.length = 0;
+    empty(server.dirtyConnections);
     this.#ports.transport?.flush();
     this.#maybeFlush(server, storage, nowMs);
     this.#arm(server, storage, out.deadlineMs, nowMs);

@@ -16,6 +16,7 @@
  * Leaves to others: durability and agreement (coord/zab), the meaning of txns (coord/tree), bytes (coord/wire), time and I/O (coord/runtime).
  */
 import { assert, assertNever } from '../base/assert.ts';
+import { empty } from '../base/empty.ts';
 import { DreyError } from '../base/errors.ts';
 import { zxidEpoch, type Zxid } from '../base/zxid.ts';
 import { authenticate, checkAcl } from '../tree/acl.ts';
@@ -589,9 +590,9 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
   /** Proposes and forwards what the turn brought, carries out what the peer decided, and names what is left for the driver. */
   drain(): ServerDrain {
     const out = this.#drain;
-    out.persist.length = 0;
-    out.sends.length = 0;
-    out.actions.length = 0;
+    empty(out.persist);
+    empty(out.sends);
+    empty(out.actions);
     this.#leader?.expire(this.#nowMs, this.#wallMs);
     if (this.serving !== 'no' && this.#nowMs >= this.#nextTouchMs) {
       this.#nextTouchMs = this.#nowMs + touchIntervalMs(this.config.tickMs);

@@ -50,7 +50,7 @@ export const SMALL_MAX = 1024;
 
 const UNIT_SHIFT = 5;
 const UNIT = 1 << UNIT_SHIFT;
-const CHUNK_BYTES = 256 * 1024;
+const CHUNK_BYTES = 64 * 1024;
 const UNITS_PER_CHUNK = CHUNK_BYTES / UNIT;
 /** Sizes in units of 32 bytes. */
 const CLASSES = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32];

@@ -8,7 +8,8 @@ import { hashString } from '../base/prng.ts';
 import type { Znode } from './znode.ts';
 
 export class PathIndex {
-  readonly #shards: Shard[] = Array.from({ length: SHARDS }, () => new Shard());
+  /** NO_SHARD where nothing has been added: most trees are small, and a server makes one whenever it boots. */
+  readonly #shards: Shard[] = NO_SHARDS.slice();
   #size = 0;
 
   get size(): number {
@@ -22,7 +23,9 @@ export class PathIndex {
 
   /** The path is not in it yet; node.pathHash is its hash. */
   add(node: Znode): void {
-    (this.#shards[shardOf(node.pathHash)] as Shard).add(node);
+    const at = shardOf(node.pathHash);
+    if (this.#shards[at] === NO_SHARD) this.#shards[at] = new Shard();
+    (this.#shards[at] as Shard).add(node);
     this.#size++;
   }
 
@@ -44,7 +47,7 @@ export class PathIndex {
 }
 
 class Shard {
-  /** One empty place, until there is something: most trees are small, and a server makes one whenever it boots. */
+  /** One empty place, until there is something. */
   nodes: (Znode | null)[] = NO_NODES;
   #hashes = NO_HASHES;
   #mask = 0;
@@ -127,3 +130,6 @@ const SHARDS = 256;
 const FIRST_CAPACITY = 4;
 const NO_NODES: (Znode | null)[] = [null];
 const NO_HASHES = new Int32Array(1);
+/** Nothing is ever added to it. */
+const NO_SHARD = new Shard();
+const NO_SHARDS = Array.from({ length: SHARDS }, () => NO_SHARD);

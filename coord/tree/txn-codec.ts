@@ -11,6 +11,7 @@
  *
  * Left to others: checksums (the journal's records and the frames have them).
  */
+import { empty } from '../base/empty.ts';
 import { DreyError } from '../base/errors.ts';
 import type { Zxid } from '../base/zxid.ts';
 import type { Acl } from '../wire/types.ts';
@@ -34,8 +35,8 @@ export class TxnGroupEncoder {
     this.#at = 0;
     this.#count = 0;
     this.#timeMs = Number.NaN;
-    this.#carriers.length = 0;
-    this.#dataAt.length = 0;
+    empty(this.#carriers);
+    empty(this.#dataAt);
   }
 
   get count(): number {
@@ -78,8 +79,8 @@ export class TxnGroupEncoder {
       const at = this.#dataAt[i] as number;
       txn.data = new Uint8Array(out.buffer, out.byteOffset + at, txn.data.length);
     }
-    this.#carriers.length = 0;
-    this.#dataAt.length = 0;
+    empty(this.#carriers);
+    empty(this.#dataAt);
     return out;
   }
 

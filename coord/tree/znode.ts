@@ -253,7 +253,7 @@ export const KINDS: readonly ZnodeKind[] = ['persistent', 'ephemeral', 'containe
 const NULL_DATA = -1;
 /** Slot of a znode that is gone. */
 const RELEASED = -1;
-const PAGE = 1024;
+const PAGE = 256;
 const CZXID = 0;
 const MZXID = 1;
 const PZXID = 2;

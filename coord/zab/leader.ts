@@ -49,12 +49,14 @@ export class Leader {
   #progressMs: number;
   /** When each voter was last heard while it was a learner of this leader. */
   readonly #followedMs = new Map<number, number>();
+  /** Scratch of #quorumHeardMs: as long as #followedMs is large, and one more. */
+  readonly #heardMs: number[] = [];
   /** What #quorumHeardMs said at #quorumAskedMs; NaN: somebody was heard since. */
   #quorumMs = 0;
   #quorumAskedMs = NaN;
   /** Something has changed that may complete a quorum; looked at once per drain. */
   #dirty = true;
-  /** Scratch of the quorum computations. */
+  /** Scratch of #maybeCommit. */
   readonly #reached: number[] = [];
   #waitingTokens: number[] = [];
   /** Tokens in the order of the rounds that serve them. */
@@ -432,10 +434,10 @@ export class Leader {
   #quorumHeardMs(): number {
     const { nowMs } = this.#context;
     if (nowMs === this.#quorumAskedMs) return this.#quorumMs;
-    const heard = this.#reached;
-    heard.length = 0;
-    heard.push(nowMs);
-    for (const ms of this.#followedMs.values()) heard.push(ms);
+    const heard = this.#heardMs;
+    let count = 0;
+    heard[count++] = nowMs;
+    for (const ms of this.#followedMs.values()) heard[count++] = ms;
     this.#quorumMs = reachedByQuorum(heard, this.#context.config.voters.length, Number.NEGATIVE_INFINITY);
     this.#quorumAskedMs = nowMs;
     return this.#quorumMs;

@@ -101,7 +101,8 @@ export class CrashableKv {
   crash(prng: Prng = this.#prng): void {
     this.life++;
     this.isOpen = false;
-    for (const batch of [...this.#volatile, ...this.#failed, ...this.#inFlight]) {
+    const doubtful = [...this.#volatile, ...this.#failed, ...this.#inFlight];
+    for (const batch of doubtful) {
       if (prng.chance(0.5)) this.#makeDurable(batch);
       else this.counts.lost++;
     }
@@ -109,7 +110,9 @@ export class CrashableKv {
     this.#failed = [];
     this.#inFlight.clear();
     this.#failBatches = 0;
-    this.data.reset(this.#durable);
+    // Everything else is durable as it is seen.
+    this.data.forgetViews();
+    for (const batch of doubtful) applyTo(this.data, batch.map(({ key }) => ({ key, value: this.#durable.get(key) })));
   }
 
   /** The next n batches fail; each of them may nevertheless be found after a crash or when the store is opened again. */
@@ -328,8 +331,10 @@ interface Frozen {
 /** A map that can be read in order of key, and frozen at the cost of what changes afterwards. */
 class SortedMap {
   readonly #map = new Map<string, Uint8Array>();
-  /** In order; null when a key has come or gone since. */
-  #keys: string[] | null = [];
+  /** In order, but for the keys that have come and gone since. */
+  #keys: readonly string[] = [];
+  readonly #come = new Set<string>();
+  readonly #gone = new Set<string>();
   readonly #frozen = new Set<Frozen>();
   /** Some key has, or had, units in which UTF-16's order is not that of the UTF-8 bytes. */
   #hasHighUnits = false;
@@ -342,7 +347,7 @@ class SortedMap {
   set(key: string, value: Uint8Array): void {
     const old = this.#remember(key);
     if (old === undefined) {
-      this.#keys = null;
+      if (!this.#gone.delete(key)) this.#come.add(key);
       this.#hasHighUnits ||= HIGH_UNITS.test(key);
     }
     this.bytes += value.length - (old === undefined ? -key.length : old.length);
@@ -353,19 +358,34 @@ class SortedMap {
     const old = this.#remember(key);
     if (old === undefined) return;
     this.bytes -= key.length + old.length;
-    this.#keys = null;
+    if (!this.#come.delete(key)) this.#gone.add(key);
     this.#map.delete(key);
   }
 
   keys(): readonly string[] {
-    this.#keys ??= this.#sorted([...this.#map.keys()]);
+    if (this.#gone.size > 0) this.#keys = this.#keys.filter((key) => !this.#gone.has(key));
+    this.#gone.clear();
+    if (this.#come.size > 0) this.#keys = this.#merged(this.#keys, this.#sorted([...this.#come]));
+    this.#come.clear();
     return this.#keys;
+  }
+
+  /** Two that are in order and have no key in common; few are expected to be in `few`. */
+  #merged(keys: readonly string[], few: readonly string[]): string[] {
+    const out: string[] = [];
+    let from = 0;
+    for (const key of few) {
+      for (const at = this.#lowerBound(keys, key, from); from < at; from++) out.push(keys[from] as string);
+      out.push(key);
+    }
+    for (; from < keys.length; from++) out.push(keys[from] as string);
+    return out;
   }
 
   range(gte: string, lt: string, limit: number, frozen: Frozen): [string, Uint8Array][] {
     const { before } = frozen;
     const gone = [...before].filter(([key, value]) => value !== undefined && !this.#map.has(key)).map(([key]) => key);
-    const keys = gone.length === 0 ? this.keys() : this.#sorted([...this.keys(), ...gone]);
+    const keys = gone.length === 0 ? this.keys() : this.#merged(this.keys(), this.#sorted(gone));
     const out: [string, Uint8Array][] = [];
     const end = this.#lowerBound(keys, lt);
     for (let i = this.#lowerBound(keys, gte); i < end && out.length < limit; i++) {
@@ -381,10 +401,9 @@ class SortedMap {
     return this.#hasHighUnits ? keys.sort(compareUtf8) : keys.sort();
   }
 
-  /** Index of the first key that is not below. */
-  #lowerBound(keys: readonly string[], key: string): number {
+  /** Index of the first key, from `low` on, that is not below. */
+  #lowerBound(keys: readonly string[], key: string, low = 0): number {
     const isPlain = !this.#hasHighUnits && !HIGH_UNITS.test(key);
-    let low = 0;
     let high = keys.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
@@ -405,12 +424,15 @@ class SortedMap {
     this.#frozen.delete(frozen);
   }
 
-  reset(to: ReadonlyMap<string, Uint8Array>): void {
+  /** Nobody asks them any more. */
+  forgetViews(): void {
     this.#frozen.clear();
-    this.#map.clear();
-    this.bytes = 0;
+  }
+
+  reset(to: ReadonlyMap<string, Uint8Array>): void {
+    this.forgetViews();
+    for (const key of this.#map.keys()) if (!to.has(key)) this.delete(key);
     for (const [key, value] of to) this.set(key, value);
-    this.#keys = null;
   }
 
   #remember(key: string): Uint8Array | undefined {

@@ -71,16 +71,23 @@ export class ProgressWatch {
 
   #look(): void {
     if (this.#stopped) return;
+    // Most of the time all serve, and nothing else needs to be known.
+    const idle = this.#arena.servers.filter((server) => !server.serving);
+    if (idle.length === 0) this.#since.clear();
+    else this.#lookAt(idle);
+    this.#world.schedule(SAMPLE_MS, () => this.#look());
+  }
+
+  #lookAt(idle: readonly SimServer[]): void {
     const nowMs = this.#world.nowMs;
     const well = new Set(this.#arena.servers.filter((server) => this.#arena.isWell(server)));
     for (const [i, quorum] of this.#quorums.entries()) {
-      if (quorum.every((server) => server.serving) || !this.#isWell(quorum, well)) this.#since.delete(i);
+      if (!quorum.some((server) => idle.includes(server)) || !this.#isWell(quorum, well)) this.#since.delete(i);
       else if (!this.#since.has(i)) this.#since.set(i, nowMs);
       else if (nowMs - (this.#since.get(i) as number) > this.#boundMs) {
         this.#judge.fail('Liveness', `servers ${quorum.map(({ sid }) => sid).join(', ')} have been well for ${this.#boundMs} ms and do not all serve: ${whoWaits(this.#arena.servers, this.#clients)}`);
       }
     }
-    this.#world.schedule(SAMPLE_MS, () => this.#look());
   }
 
   #isWell(quorum: readonly SimServer[], well: ReadonlySet<SimServer>): boolean {

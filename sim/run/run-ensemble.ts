@@ -189,7 +189,7 @@ class EnsembleRun {
     const wanted = this.#plan.clients.some((client) => client.draws) ? ackedBefore + 20 : ackedBefore;
     const waitMs = boundMs(this.#plan);
     const serves = (): boolean => core.every((server) => server.serving) && this.#servers.some((server) => server.leading);
-    world.run(world.nowMs + waitMs, () => broken() || (serves() && judge.counts.acked >= wanted));
+    world.run(world.nowMs + waitMs, () => broken() || (judge.counts.acked >= wanted && serves()));
     const late = (what: string): void => judge.fail('Liveness', `${what}: ${whoWaits(this.#servers, clients.all)}`);
     if (!serves()) late(`${waitMs} ms after the last fault servers ${core.map(({ sid }) => sid).join(', ')} do not all serve`);
     else if (wanted > ackedBefore && judge.counts.acked === ackedBefore) late(`no write has been acked in the ${waitMs} ms after the last fault`);
