@@ -9,9 +9,13 @@ export async function runToResult(simulator: Pick<Simulator, 'run'>, plan: Plan,
   try {
     return await simulator.run(plan, options);
   } catch (error) {
-    const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
-    const violation = new Violation(name, message);
-    if (stack !== undefined) violation.stack = stack;
-    return { kind: 'crash', violation, traceHash: '', virtualMs: 0, events: 0, faults: {}, acked: 0, elections: 0, expired: 0, longestElectionMs: 0, marks: new Marks().counts, recent: [] };
+    return crashResult(error);
   }
+}
+
+export function crashResult(error: unknown): RunResult {
+  const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
+  const violation = new Violation(name, message);
+  if (stack !== undefined) violation.stack = stack;
+  return { kind: 'crash', violation, traceHash: '', virtualMs: 0, events: 0, faults: {}, acked: 0, elections: 0, expired: 0, longestElectionMs: 0, marks: new Marks().counts, recent: [] };
 }

@@ -5,9 +5,10 @@
 import type { Plan } from '../plan/plan.ts';
 import type { Outcome, RunOptions, RunResult } from '../run/result.ts';
 import type { TraceEntry } from '../world/trace.ts';
+import { crashResult } from './crash-result.ts';
 import { traceLine } from './text.ts';
 
-export type Finding = Exclude<Outcome, 'ok'> | 'nondeterminism';
+export type Finding = Exclude<Outcome, 'ok'>;
 
 /** What the commands need of the simulator; tests give their own. */
 export interface Simulator {
@@ -37,17 +38,8 @@ export interface Failure {
   readonly events: readonly string[];
 }
 
-export interface SeedReport {
+export interface SeedReport extends Pick<RunResult, 'traceHash' | 'virtualMs' | 'events' | 'faults' | 'acked' | 'elections' | 'expired' | 'longestElectionMs' | 'marks'> {
   readonly task: SeedTask;
-  readonly traceHash: string;
-  readonly virtualMs: number;
-  readonly events: number;
-  readonly faults: Readonly<Record<string, number>>;
-  readonly acked: number;
-  readonly elections: number;
-  readonly expired: number;
-  readonly longestElectionMs: number;
-  readonly marks: Readonly<Record<string, number>>;
   readonly failure: Failure | null;
 }
 
@@ -74,9 +66,8 @@ export function differenceOf(plan: Plan, result: RunResult, again: RunResult): F
 
 /** An assertion of the product, or anything else that was thrown, is a finding like any other. */
 export function crashReport(task: SeedTask, plan: Plan | null, error: unknown): SeedReport {
-  const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
-  const nothing = { traceHash: '', virtualMs: 0, events: 0, faults: {}, acked: 0, elections: 0, expired: 0, longestElectionMs: 0, marks: {} };
-  return { ...nothing, task, failure: { kind: 'crash', invariant: name, message, ...(stack === undefined ? {} : { stack }), plan, events: [] } };
+  const result = crashResult(error);
+  return report(task, result, failureWith(plan, result, []));
 }
 
 /** The same failure as far as a shrunk, edited or replayed run is concerned: the same kind, of the same invariant. */
@@ -89,12 +80,13 @@ export function invariantOf(result: RunResult): string {
 }
 
 export function failureOf(simulator: Simulator, plan: Plan, result: RunResult): Failure {
-  if (result.kind === 'ok') throw new RangeError('the run did not fail');
-  const { violation } = result;
-  return {
-    kind: result.kind, invariant: invariantOf(result), message: violation?.message ?? result.kind, ...(result.kind === 'crash' && violation?.stack !== undefined ? { stack: violation.stack } : {}),
-    plan, events: simulator.relevant(result).map(traceLine),
-  };
+  return failureWith(plan, result, simulator.relevant(result).map(traceLine));
+}
+
+function failureWith(plan: Plan | null, result: RunResult, events: readonly string[]): Failure {
+  const { kind, violation } = result;
+  if (kind === 'ok') throw new RangeError('the run did not fail');
+  return { kind, invariant: invariantOf(result), message: violation?.message ?? kind, ...(kind === 'crash' && violation?.stack !== undefined ? { stack: violation.stack } : {}), plan, events };
 }
 
 function report(task: SeedTask, result: RunResult, failure: Failure | null): SeedReport {
