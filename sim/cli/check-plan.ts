@@ -70,6 +70,8 @@ const actions: Readonly<Record<FaultAction['kind'], Checks>> = {
   'kafka-outage': { forMs: duration },
   'kafka-leader-move': { partition: whole, forMs: duration },
   'kafka-lost-ack': { times: whole },
+  'kafka-late-end': { times: whole, lateMs: duration },
+  'kafka-retention': { partition: whole, keeps: oneOf('checkpoint', 'nothing') },
   'poison-record': { partition: whole },
   'more-partitions': { partitions: whole },
   depose: {},

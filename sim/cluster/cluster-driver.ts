@@ -10,6 +10,7 @@ import { realSetImmediate } from '../world/guard.ts';
 import { World } from '../world/world.ts';
 import { Cluster } from './cluster.ts';
 import { ClusterJudge } from './cluster-judge.ts';
+import { INPUT } from './jobs.ts';
 import { NodesArena } from './nodes-arena.ts';
 import { recordTasks } from './record-tasks.ts';
 
@@ -57,6 +58,7 @@ export class ClusterDriver {
         this.#scheduler.event(name, NODE, () => fields);
       },
     }));
+    this.arena.positionOf = (partition) => judge.checkpoints.positionOf(`${INPUT}-${partition}`);
     for (const node of cluster.nodes) node.onStart = () => judge.began(node.name);
   }
 

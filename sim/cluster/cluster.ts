@@ -24,7 +24,7 @@ export const STORAGE = 'storage';
 /** What the product logs where it comes by these places. */
 const LOGGED: readonly (readonly [string, Mark])[] = [
   ['checkpoint aborted', 'checkpoint aborted'], ['the lease of the coord session is over', 'worker without a lease'], ['task manager lost', 'task manager lost'], [': task failed', 'task failed'],
-  ['state could not be stored', 'task state not stored'], ['leadership lost (deleted)', 'master deposed'], ['cannot be committed', 'transaction lost'],
+  ['state could not be stored', 'task state not stored'], ['leadership lost (deleted)', 'master deposed'], ['cannot be committed', 'transaction lost'], ['is outside of the log', 'records deleted unread'],
 ];
 
 export class Cluster {

@@ -1,7 +1,7 @@
 /**
  * A partition as its leader holds it: batches, transactions that are open, and those that were aborted.
  *
- * Invariants: offsets only grow; the last stable offset is that of the first record of the oldest open transaction.
+ * Invariants: offsets only grow, also where the log begins; the last stable offset is that of the first record of the oldest open transaction.
  */
 import { encodeBatch, type BatchHeader, type LogRecord } from './record-batch.ts';
 
@@ -15,9 +15,22 @@ interface StoredBatch {
 export class PartitionLog {
   readonly batches: StoredBatch[] = [];
   nextOffset = 0;
+  /** What is below is deleted. */
+  startOffset = 0;
   /** First offsets by producer. */
   readonly #open = new Map<bigint, number>();
   readonly #aborted: { readonly producerId: bigint; readonly firstOffset: number; readonly lastOffset: number }[] = [];
+
+  /** Retention: batches that end below `offset` are gone, and nothing below it can be read. */
+  deleteBefore(offset: number): void {
+    this.startOffset = Math.max(this.startOffset, Math.min(offset, this.nextOffset));
+    const kept = this.batches.findIndex(({ lastOffset }) => lastOffset >= this.startOffset);
+    this.batches.splice(0, kept < 0 ? this.batches.length : kept);
+  }
+
+  holds(offset: number): boolean {
+    return offset >= this.startOffset && offset <= this.nextOffset;
+  }
 
   get lastStableOffset(): number {
     return Math.min(this.nextOffset, ...this.#open.values());

@@ -31,6 +31,8 @@ export class NodesArena {
   readonly #downBy = new Map<SimNode, string>();
   readonly #cuts = new Map<string, number>();
   readonly poisoned = new Set<string>();
+  /** Of a partition of the input, as the newest completed checkpoint has it. */
+  positionOf: (partition: number) => number = () => 0;
 
   constructor(cluster: Cluster, untilMs: number) {
     this.#cluster = cluster;
@@ -163,6 +165,18 @@ export class NodesArena {
       case 'kafka-lost-ack':
         this.#cluster.kafka.loseAcks(action.times);
         return [KAFKA];
+      case 'kafka-late-end':
+        this.#cluster.transactions.repeatEnds(action.times, action.lateMs);
+        return [KAFKA];
+      case 'kafka-retention': {
+        const topic = this.#cluster.kafka.topic(INPUT);
+        const number = action.partition % topic.length;
+        const { log } = topic[number] ?? {};
+        if (log === undefined) return [];
+        const before = log.startOffset;
+        log.deleteBefore(action.keeps === 'checkpoint' ? this.positionOf(number) : log.nextOffset);
+        return log.startOffset === before ? [] : [KAFKA];
+      }
       case 'poison-record': {
         const topic = this.#cluster.kafka.topic(INPUT);
         const partition = action.partition % topic.length;

@@ -17,6 +17,7 @@ const BROKERS = 3;
 /** How long a client waits for a broker that does not answer. */
 const REQUEST_TIMEOUT_MS = 3000;
 const NO_LEADER: KafkaErrorCode = { type: 'NOT_LEADER_OR_FOLLOWER', message: 'this broker does not lead the partition', retriable: true };
+const OUT_OF_RANGE: KafkaErrorCode = { type: 'OFFSET_OUT_OF_RANGE', message: 'the offset is not within the log', retriable: false };
 
 export interface Partition {
   readonly log: PartitionLog;
@@ -176,15 +177,16 @@ class SimKafkaClient implements KafkaClient {
   }
 
   offsets(topic: string, leaders: ReadonlyMap<number, number>, which: 'earliest' | 'latest'): Promise<Map<number, number>> {
-    return this.#ask(`offsets of topic ${topic}`, () => new Map([...leaders.keys()].map((partition) => [partition, which === 'earliest' ? 0 : this.#kafka.partition(topic, partition).log.nextOffset])));
+    return this.#ask(`offsets of topic ${topic}`, () => new Map([...leaders.keys()].map((partition) => [partition, this.#kafka.partition(topic, partition).log[which === 'earliest' ? 'startOffset' : 'nextOffset']])));
   }
 
   async fetch(nodeId: number, topic: string, from: ReadonlyMap<number, number>, limits: FetchLimits): Promise<FetchedPartition[]> {
     const what = `fetch of topic ${topic} from broker ${nodeId}`;
     const look = (): FetchedPartition[] => [...from].map(([number, offset]) => {
       const { log, leader } = this.#kafka.partition(topic, number);
-      const { records, aborted } = leader === nodeId ? log.read(offset, limits.partitionBytesMax) : { records: Buffer.alloc(0), aborted: [] };
-      return { partition: number, error: leader === nodeId ? null : NO_LEADER, highWatermark: log.nextOffset, lastStableOffset: log.lastStableOffset, aborted, records };
+      const error = leader !== nodeId ? NO_LEADER : log.holds(offset) ? null : OUT_OF_RANGE;
+      const { records, aborted } = error === null ? log.read(offset, limits.partitionBytesMax) : { records: Buffer.alloc(0), aborted: [] };
+      return { partition: number, error, highWatermark: log.nextOffset, lastStableOffset: log.lastStableOffset, aborted, records };
     });
     const answer = await this.#ask(what, look);
     if (answer.some(({ error, records }) => error !== null || records.length > 0)) return answer;

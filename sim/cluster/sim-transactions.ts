@@ -26,6 +26,8 @@ export class SimTransactions {
   readonly #world: World;
   readonly #kafka: SimKafka;
   readonly #byId = new Map<string, Transaction>();
+  #lateEnds = 0;
+  #lateMs = 0;
   /** Sees the end of each transaction. */
   onEnd: ((transactionalId: string, committed: boolean) => void) | null = null;
 
@@ -58,8 +60,34 @@ export class SimTransactions {
     to.log.append(records, { id: producer.id, epoch: producer.epoch, transactional: true });
   }
 
+  /** Each of the next EndTxn comes once more, that much later: a request that was held up on its way to a coordinator, while the producer asked again. */
+  repeatEnds(times: number, lateMs: number): void {
+    this.#lateEnds = times;
+    this.#lateMs = lateMs;
+  }
+
   /** EndTxn; repeating it is no error. A transaction to which nothing was written is over at once. */
   end(producer: ProducerIdentity, commit: boolean): void {
+    if (this.#lateEnds > 0) {
+      this.#lateEnds -= 1;
+      this.#world.schedule(this.#lateMs, () => this.#endLate(producer, commit));
+    }
+    this.#endNow(producer, commit);
+  }
+
+  /** Nobody hears what comes of it. */
+  #endLate(producer: ProducerIdentity, commit: boolean): void {
+    const { transactionalId } = producer;
+    this.#world.marks.hit('late EndTxn');
+    this.#world.trace(KAFKA, 'late EndTxn', { transactionalId, epoch: producer.epoch });
+    try {
+      this.#endNow(producer, commit);
+    } catch (error) {
+      if (!(error instanceof BrokerError)) throw error;
+    }
+  }
+
+  #endNow(producer: ProducerIdentity, commit: boolean): void {
     const transaction = this.#of(producer);
     if (transaction.state === 'ongoing') this.#end(producer.transactionalId, transaction, commit);
     else if (transaction.state === (commit ? 'committed' : 'aborted')) this.#world.marks.hit('EndTxn again');

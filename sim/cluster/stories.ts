@@ -40,6 +40,13 @@ export const clusterStories: readonly Scenario[] = [
     cluster: { transactionTimeoutMs: 3000, mayLose: true, job: prng.pick(['pass', 'counts']), records: 600 },
     faults: [{ when: pointer(2), action: { kind: 'kafka-outage', forMs: MS(prng, 5000, 6000) } }],
   })),
+  ...story('scenario', ['retention-outruns'], 'records are deleted before the job has read them: it fails and says so, instead of going on behind the gap', ['records deleted unread'], (prng) => ({
+    cluster: { mayLose: true, job: prng.pick(['pass', 'counts', 'windows']), records: 600, feedMs: 4000 },
+    faults: [
+      { when: pointer(2), action: { kind: 'power-failure', on: ['taskmanager-1', 'taskmanager-2', 'taskmanager-3'], downMs: MS(prng, 800, 1500), staggerMs: 5 } },
+      ...[0, 1, 2].map((partition) => ({ when: { after: 'f1', plusMs: MS(prng, 500, 700) }, action: { kind: 'kafka-retention', partition, keeps: 'nothing' } as const })),
+    ],
+  })),
   ...story('scenario', ['aborted-checkpoint'], 'a checkpoint is given up, the next one completes, and all workers lose power before they hear of it: what was staged for either is committed', ['checkpoint aborted', 'job restarted'], (prng) => ({
     faults: [1, 2, 3].flatMap((turn) => [
       { when: { atMs: 2200 * turn + MS(prng, 0, 400), event: { who: 'any', name: 'receive ackCheckpoint', nth: prng.between(1, 2) } }, action: { kind: 'storage-error', on: 'any', what: 'put', times: 1 } as const },

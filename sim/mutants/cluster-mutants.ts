@@ -70,6 +70,11 @@ export const clusterMutants: readonly Mutant[] = [
     hunts: anything, expects: ['LostOutput', 'Liveness'],
   },
   {
+    name: 'goes-on-behind-the-gap', historic: '', summary: 'a reader whose records have been deleted goes on at the oldest that is left',
+    edits: [{ file: 'connectors/kafka/reader.ts', find: '    const lost = partition.position < first || partition.position > next;', replace: '    partition.position = Math.max(partition.position, first);\n    const lost = partition.position > next;' }],
+    hunts: [{ scenario: 'retention-outruns', servers: 3 }], expects: ['LostOutput', 'Liveness'],
+  },
+  {
     name: 'barriers-unaligned', historic: '', summary: 'a task takes its snapshot at the first barrier, without waiting for the other channels',
     edits: [{ file: 'orchestrator/task/input-gate.ts', find: 'if (alignment === null || !this.#channels.every((channel) => channel.aligned || channel.ended)) return;', replace: 'if (alignment === null) return;' }],
     hunts: anything, expects: ['LostOutput', 'DuplicateOutput', 'ForeignOutput', 'Liveness'],

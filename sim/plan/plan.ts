@@ -95,6 +95,10 @@ export type FaultAction =
   | { readonly kind: 'kafka-outage'; readonly forMs: number }
   | { readonly kind: 'kafka-leader-move'; readonly partition: number; readonly forMs: number }
   | { readonly kind: 'kafka-lost-ack'; readonly times: number }
+  /** The next commits and aborts of transactions come to the coordinator once more, `lateMs` later, when another transaction may have begun. */
+  | { readonly kind: 'kafka-late-end'; readonly times: number; readonly lateMs: number }
+  /** What is old is deleted from a partition of the input: what lies below the newest checkpoint, or all there is, read or not. */
+  | { readonly kind: 'kafka-retention'; readonly partition: number; readonly keeps: 'checkpoint' | 'nothing' }
   | { readonly kind: 'poison-record'; readonly partition: number }
   | { readonly kind: 'more-partitions'; readonly partitions: number }
   /** Somebody deletes the znode of the candidate that leads: its session lives on, and it learns of it by a watch. */

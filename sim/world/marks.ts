@@ -19,14 +19,14 @@ export const STORY_MARKS = [
   'another master beside the old one', 'a master elected after one was back early', 'a worker registered after it was back early', 'a commit in doubt', 'stopped between prepare and commit',
   'died beside a checkpoint of nothing',
   'elected by a vote that is not true any more', 'moved to a server that lags',
-  'transaction timed out', 'transaction lost',
+  'transaction timed out', 'transaction lost', 'records deleted unread',
   'a DIFF into a new epoch', 'died while a session was closed', 'led by one who missed a promise', 'elected and left alone', 'the leader died when the disk was well again', 'died at a flush', 'an epoch that was not written',
 ] as const;
 
 /** Of the orchestrator. */
 export const CLUSTER_MARKS = [
   'master took over', 'master deposed', 'command fenced', 'job restarted', 'checkpoint aborted', 'worker without a lease', 'task manager lost', 'task failed', 'task state not stored',
-  'ack lost', 'EndTxn again', 'transaction aborted', 'empty transaction', 'producer fenced', 'splits added',
+  'ack lost', 'EndTxn again', 'late EndTxn', 'transaction aborted', 'empty transaction', 'producer fenced', 'splits added',
 ] as const;
 
 export const MARKS = [...COMMON_MARKS, ...STORY_MARKS, ...CLUSTER_MARKS] as const;
