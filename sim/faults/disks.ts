@@ -196,6 +196,7 @@ function rollBackFile(arena: Arena, server: SimServer, image: ReadonlyMap<string
   const wentDown = arena.takeDown(server, strike.id, 'durable');
   arena.onDamage(server);
   const names = new Set(server.files.names());
+  let isDamaged = false;
   for (const [name, bytes] of image) {
     if (!names.has(name)) continue;
     const gone = witnessed(server).filter(({ segment, offset }) => segment === segmentNumber(name) && readRecord(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), offset, segment, true) === null);
@@ -203,10 +204,11 @@ function rollBackFile(arena: Arena, server: SimServer, image: ReadonlyMap<string
     server.files.bytesOf(name).set(bytes);
     arena.world.trace('nemesis', `${name} of ${server.process.name} is what it was, ${gone.length} records ago`);
     arena.damaged(server);
+    isDamaged = true;
     break;
   }
   if (wentDown) arena.bringUp(server, strike.id, downMs);
-  return wentDown;
+  return wentDown || isDamaged;
 }
 
 /** Every other server remembers all that this one has promised. */

@@ -150,6 +150,16 @@ test('a disk goes back to its image only where everyone else remembers what it f
 const write = (id: string, atMs: number): Plan['ops'][number] => ({ id, when: { atMs }, client: 1, op: 'set', path: '/k1', times: 20 });
 const writes: Plan['ops'] = [{ id: 'o1', when: { atMs: 500 }, client: 1, op: 'connect', to: 'server-2' }, write('o2', 1000), write('o3', 1800)];
 
+test('a file goes back to its image under a server that is down already, and its disk counts as damaged', (t) => {
+  const image: FaultPlan = { id: 'image', when: { atMs: 1500 }, action: { kind: 'image-disk', on: 'server-1' } };
+  const down: FaultPlan = { id: 'down', when: { atMs: 2950 }, action: { kind: 'restart', on: 'server-1', downMs: 200 } };
+  const back: FaultPlan = { id: 'back', when: { atMs: 3000 }, action: { kind: 'roll-back', on: 'server-1', what: 'journal file', downMs: 50 } };
+  const { result, trace } = traced(quiet(3, [image, down, back], { clients: quiet(3, []).clients.map((client) => ({ ...client, thinkMs: 0, draws: false })), ops: writes }));
+  t.is(result.violation?.message ?? 'none', 'none');
+  t.is(result.faults['roll-back'], 1);
+  t.deepEqual(suspects(trace), ['server-1']);
+});
+
 test('a server whose links are narrow falls behind, and is there again when they are wide', (t) => {
   const narrow: FaultPlan = { id: 'narrow', when: { atMs: 1000 }, action: { kind: 'bandwidth', on: 'server-1', bytesPerMs: 1, forMs: 2000 } };
   const { result, trace } = traced(quiet(3, [narrow]));
