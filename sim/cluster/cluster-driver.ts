@@ -11,8 +11,10 @@ import { World } from '../world/world.ts';
 import { Cluster } from './cluster.ts';
 import { ClusterJudge } from './cluster-judge.ts';
 import { INPUT } from './jobs.ts';
+import { Mastership } from './mastership.ts';
 import { NodesArena } from './nodes-arena.ts';
 import { recordTasks } from './record-tasks.ts';
+import { whoWaits } from './who-waits.ts';
 
 /** The number by which the scheduler knows job managers and task managers: which of them is meant, their names say. */
 const NODE = -1;
@@ -26,6 +28,7 @@ export class ClusterDriver {
   readonly #scheduler: Scheduler;
   #job: PreparedJob | null = null;
   #judge: ClusterJudge | null = null;
+  #mastership: Mastership | null = null;
   #over = false;
   #crash: { readonly error: unknown } | null = null;
   /** Whose doing the scheduler is being told of. */
@@ -58,6 +61,7 @@ export class ClusterDriver {
         this.#scheduler.event(name, NODE, () => fields);
       },
     }));
+    this.#mastership = new Mastership(cluster, () => judge.fencing.epoch);
     this.arena.positionOf = (partition) => judge.checkpoints.positionOf(`${INPUT}-${partition}`);
     for (const node of cluster.nodes) node.onStart = () => judge.began(node.name);
   }
@@ -65,6 +69,10 @@ export class ClusterDriver {
   get judge(): ClusterJudge {
     if (this.#judge === null) throw new TypeError('no job has been prepared');
     return this.#judge;
+  }
+  /** Virtual ms, between two masters. */
+  get longestWithoutMasterMs(): number {
+    return this.#mastership?.longestWithoutMs ?? 0;
   }
   get jobId(): string {
     return this.#job?.spec.jobId ?? '';
@@ -81,10 +89,10 @@ export class ClusterDriver {
     return violation === null ? 'ok' : violation.invariant === 'Liveness' ? 'liveness' : 'safety';
   }
 
-  /** The newest failure of the job, for people. */
+  /** The newest failure of the job, and who waits for what: for people. */
   get why(): string {
     const failure = this.judge.record?.failures[0];
-    return failure === undefined ? 'no failure is noted' : `${failure.executionId ?? 'the job'}: ${failure.message}`;
+    return `${failure === undefined ? 'no failure is noted' : `${failure.executionId ?? 'the job'}: ${failure.message}`}; ${whoWaits(this.cluster)}`;
   }
 
   start(): void {
@@ -131,8 +139,9 @@ export class ClusterDriver {
     const stray = (error: unknown): void => this.#stray(error);
     process.on('unhandledRejection', stray);
     process.on('uncaughtException', stray);
+    let result: T;
     try {
-      return await fn();
+      result = await fn();
     } finally {
       // What is let fall at the very end is reported in the runtime's next turn: it belongs to this world, which is over, and not to the next.
       this.#over = true;
@@ -140,11 +149,15 @@ export class ClusterDriver {
       process.off('unhandledRejection', stray);
       process.off('uncaughtException', stray);
     }
+    // A judge may have seen something first.
+    if (this.#crash !== null && this.cluster.ensemble.judge.violation === null) throw this.#crash.error;
+    return result;
   }
 
   /** What nobody has handled: an assertion of the product, or what the code of a job has let fall. */
   #stray(error: unknown): void {
-    if (this.#over || error instanceof ProcessDied) return;
+    // The world is over for tasks, too, and what they let fall: but not for a promise of the product that is broken.
+    if (error instanceof ProcessDied || (this.#over && !(error instanceof AssertionFailed))) return;
     const life = this.cluster.turns.current;
     const node = this.cluster.nodes.find(({ machine }) => machine === life?.machine);
     if (!(error instanceof AssertionFailed) && (life?.alive !== true || node?.stray(error) === true)) return;

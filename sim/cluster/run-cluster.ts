@@ -132,7 +132,7 @@ class ClusterRun {
     if (violation !== null) world.recorder?.violation(world.nowMs, violation.invariant, violation.message, null);
     return {
       kind, violation, traceHash: world.traceHash, virtualMs: world.nowMs, events: world.events, faults: struck,
-      acked: judge.output.distinct, elections: counts.elections, expired: counts.expired, longestElectionMs: 0, marks: world.marks.counts, recent: world.recent,
+      acked: judge.output.distinct, elections: counts.elections, expired: counts.expired, longestElectionMs: this.driver.longestWithoutMasterMs, marks: world.marks.counts, recent: world.recent,
     };
   }
 }

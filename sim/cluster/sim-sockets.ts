@@ -104,6 +104,10 @@ export class SocketNetwork {
       }
     }
   }
+  /** Between whom nothing passes now. */
+  get blocked(): [from: string, to: string][] {
+    return [...this.#routes].filter(([, { cut, clogged }]) => cut || clogged).map(([key]) => key.split('>') as [string, string]);
+  }
   healAll(): void {
     for (const route of this.#routes.values()) {
       route.cut = false;

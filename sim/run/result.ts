@@ -28,7 +28,7 @@ export interface RunResult {
   readonly acked: number;
   readonly elections: number;
   readonly expired: number;
-  /** Longest time from a fault that took the leader to the next leader that serves, virtual ms. */
+  /** Longest time from a fault that took the leader to the next leader that serves; of a cluster, without a job manager that leads and can act. Virtual ms. */
   readonly longestElectionMs: number;
   readonly marks: Readonly<Record<Mark, number>>;
   /** Operations that each client drew, by its name ('client-2'): what `skip` can name. */
