@@ -1,4 +1,4 @@
-/** Takes out all there is. Setting a length is a call into the runtime, and what is emptied each turn holds nothing most of the time. */
+/** Takes out all there is. Setting the length would be a call into the runtime, and would let go of the array's room, which the next turn needs again. */
 export function empty(array: unknown[]): void {
-  if (array.length > 0) array.length = 0;
+  while (array.length > 0) array.pop();
 }

@@ -62,7 +62,8 @@ export class QuorumPeer implements ClientPipeline, PeerTransportHandler {
   #stopping: Callback | null = null;
   /** Counts cores: what an older one started is dropped when it comes back. */
   #incarnation = 0;
-  #lastEncoded: { message: PeerMessage; frame: Uint8Array } | null = null;
+  #lastMessage: PeerMessage | null = null;
+  #lastFrame: Uint8Array = new Uint8Array(0);
   /** Called when this server begins or stops to serve. */
   onServing: ((serving: Serving, epoch: number) => void) | null = null;
   /** The disk failed, or was refused; null: it is well again. For people. */
@@ -295,10 +296,10 @@ export class QuorumPeer implements ClientPipeline, PeerTransportHandler {
 
   /** The same PROPOSAL or COMMIT goes to several learners: encoded once. */
   #encode(message: PeerMessage): Uint8Array {
-    if (this.#lastEncoded?.message === message) return this.#lastEncoded.frame;
-    const frame = encodePeerFrame(message);
-    this.#lastEncoded = { message, frame };
-    return frame;
+    if (this.#lastMessage === message) return this.#lastFrame;
+    this.#lastMessage = message;
+    this.#lastFrame = encodePeerFrame(message);
+    return this.#lastFrame;
   }
 
   #act(storage: Storage, action: ServerDrain['actions'][number]): void {

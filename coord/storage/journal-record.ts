@@ -77,17 +77,26 @@ export function writeHeader(
   out: Buffer, at: number, kind: number, place: Position, durable: Position, prevZxid: Zxid, firstZxid: Zxid, lastZxid: Zxid,
   body: Uint8Array,
 ): void {
-  out.writeUInt32LE(HEADER_BYTES + body.length, at + 4);
-  out.writeUInt32LE(kind | (VERSION << 8), at + 8);
-  out.writeUInt32LE(place.segment, at + 12);
-  out.writeUInt32LE(place.offset, at + 16);
-  out.writeUInt32LE(durable.segment, at + 20);
-  out.writeUInt32LE(durable.offset, at + 24);
-  out.writeUInt32LE(0, at + 28);
-  writeU64(out, prevZxid, at + 32);
-  writeU64(out, firstZxid, at + 40);
-  writeU64(out, lastZxid, at + 48);
-  out.writeUInt32LE(crc32(body, 0, body.length, crc32(out, at + 4, at + HEADER_BYTES)), at);
+  headerView.setUint32(4, HEADER_BYTES + body.length, true);
+  headerView.setUint32(8, kind | (VERSION << 8), true);
+  headerView.setUint32(12, place.segment, true);
+  headerView.setUint32(16, place.offset, true);
+  headerView.setUint32(20, durable.segment, true);
+  headerView.setUint32(24, durable.offset, true);
+  setZxid(32, prevZxid);
+  setZxid(40, firstZxid);
+  setZxid(48, lastZxid);
+  headerView.setUint32(0, crc32(body, 0, body.length, crc32(header, 4)), true);
+  out.set(header, at);
+}
+
+/** Scratch of writeHeader. Through a view, whose ways to write a number are compiled in. */
+const header = new Uint8Array(HEADER_BYTES);
+const headerView = new DataView(header.buffer);
+
+function setZxid(at: number, zxid: Zxid): void {
+  headerView.setUint32(at, zxid % 0x1_0000_0000, true);
+  headerView.setUint32(at + 4, Math.floor(zxid / 0x1_0000_0000), true);
 }
 
 /**

@@ -210,7 +210,7 @@ export class Journal {
   /** Removes the oldest segments that hold nothing after `keepAfterZxid`, as long as `keepBytes` of segments stay. */
   purge(keepAfterZxid: Zxid, keepBytes: number): void {
     if (this.#dead !== null || this.#closing !== null) return;
-    let bytes = this.bytesOnDisk;
+    let bytes = this.#live.length > 1 ? this.bytesOnDisk : 0;
     while (this.#live.length > 1) {
       const [oldest, second] = this.#live as [LiveSegment, LiveSegment];
       // The second must be durable as a segment before the first may go.
@@ -472,11 +472,11 @@ export class Journal {
   }
 
   #removeGarbage(): void {
-    const number = this.#garbage.sort((a, b) => a - b)[0];
-    if (this.#removing || number === undefined || this.#dead !== null || this.#closing !== null) return;
+    if (this.#removing || this.#garbage.length === 0 || this.#dead !== null || this.#closing !== null) return;
     // What lies below a restart may go only when the restart is durable.
     if (this.#restarting) return;
     this.#removing = true;
+    const number = this.#garbage.sort((a, b) => a - b)[0] as number;
     this.#files.remove(segmentName(number), (error) => {
       this.#removing = false;
       if (error === null) this.#garbage.shift();

@@ -522,5 +522,5 @@ function encodeFlush(bytes: number): Uint8Array {
 }
 
 function decodeFlush(value: Uint8Array): number {
-  return value.length < 4 ? 0 : Buffer.from(value.buffer, value.byteOffset, value.length).readUInt32LE(0);
+  return value.length < 4 ? 0 : ((value[0] as number) | ((value[1] as number) << 8) | ((value[2] as number) << 16) | ((value[3] as number) << 24)) >>> 0;
 }

@@ -334,9 +334,15 @@ export class Storage {
   }
 
   #acknowledge(): void {
+    const persists = this.#persists;
+    let finished = 0;
+    for (; finished < persists.length; finished++) {
+      const { open, next, ops } = persists[finished] as Persist;
+      if (open > 0 || next < ops.length) break;
+    }
+    if (finished === 0) return;
     const nowMs = this.#nowMs();
-    const finished = this.#persists.findIndex((persist) => persist.open > 0 || persist.next < persist.ops.length);
-    const ready = this.#persists.splice(0, finished < 0 ? this.#persists.length : finished);
+    const ready = persists.splice(0, finished);
     for (const persist of ready) {
       const tookMs = nowMs - persist.beganMs;
       this.#done++;

@@ -20,7 +20,7 @@ import type { Zxid } from '../base/zxid.ts';
 import { Code, OpCode } from '../wire/codes.ts';
 import type { Acl, MultiResult, Result } from '../wire/types.ts';
 import { OPEN_ACL, READ_ACL, isOpenAcl } from './acl.ts';
-import { hashAcl, sessionDigest, znodeDigest } from './digest.ts';
+import { OPEN_ACL_HASH, hashAcl, sessionDigest, znodeDigest } from './digest.ts';
 import { PathIndex } from './path-index.ts';
 import { CONFIG_PATH, parentOf } from './path.ts';
 import { SessionTable } from './session-table.ts';
@@ -333,8 +333,7 @@ export class DataTree {
     if (existing !== undefined) this.#dataSize -= existing.dataLength;
     const node = existing ?? this.#shelve(path);
     decodeZnode(node, key, value);
-    node.acl = this.#intern(node.acl);
-    node.aclHash = hashAcl(node.acl);
+    this.#setAclOf(node, node.acl);
     this.#dataSize += node.dataLength;
   }
 
@@ -416,8 +415,9 @@ export class DataTree {
   }
 
   #setAclOf(node: Znode, acl: readonly Acl[]): void {
-    node.acl = this.#intern(acl);
-    node.aclHash = hashAcl(node.acl);
+    const interned = this.#intern(acl);
+    node.acl = interned;
+    node.aclHash = interned === OPEN_ACL ? OPEN_ACL_HASH : hashAcl(interned);
   }
 
   #changed(node: Znode): void {

@@ -27,51 +27,53 @@ export function encodeZnode(node: Znode): Uint8Array {
   const { acl, data } = node;
   const aclText = acl === OPEN_ACL ? null : JSON.stringify(acl.map((entry) => [entry.perms, entry.scheme, entry.id]));
   const aclBytes = aclText === null ? 0 : Buffer.byteLength(aclText);
+  fixed[0] = FORMAT;
+  fixed[1] = KINDS.indexOf(node.kind);
+  fixedView.setFloat64(2, node.czxid, true);
+  fixedView.setFloat64(10, node.mzxid, true);
+  fixedView.setFloat64(18, node.pzxid, true);
+  fixedView.setFloat64(26, node.ctime, true);
+  fixedView.setFloat64(34, node.mtime, true);
+  fixedView.setFloat64(42, node.ttlMs, true);
+  fixedView.setBigInt64(50, node.ephemeralOwner, true);
+  fixedView.setInt32(58, node.version, true);
+  fixedView.setInt32(62, node.creates, true);
+  fixedView.setInt32(66, node.aversion, true);
+  fixedView.setInt32(70, aclText === null ? -1 : aclBytes, true);
+  const dataLength = data === null ? -1 : data.length;
+  fixedView.setInt32(ACL_AT, dataLength, true);
   const bytes = Buffer.allocUnsafe(FIXED + aclBytes + node.dataLength);
-  bytes[0] = FORMAT;
-  bytes[1] = KINDS.indexOf(node.kind);
-  let at = 2;
-  at = bytes.writeDoubleLE(node.czxid, at);
-  at = bytes.writeDoubleLE(node.mzxid, at);
-  at = bytes.writeDoubleLE(node.pzxid, at);
-  at = bytes.writeDoubleLE(node.ctime, at);
-  at = bytes.writeDoubleLE(node.mtime, at);
-  at = bytes.writeDoubleLE(node.ttlMs, at);
-  at = bytes.writeBigInt64LE(node.ephemeralOwner, at);
-  at = bytes.writeInt32LE(node.version, at);
-  at = bytes.writeInt32LE(node.creates, at);
-  at = bytes.writeInt32LE(node.aversion, at);
-  at = bytes.writeInt32LE(aclText === null ? -1 : aclBytes, at);
-  if (aclText !== null) at += bytes.write(aclText, at, 'utf8');
-  at = bytes.writeInt32LE(data === null ? -1 : data.length, at);
-  if (data !== null) bytes.set(data, at);
+  bytes.set(fixed);
+  // The ACL comes between.
+  if (aclText !== null) bytes.writeInt32LE(dataLength, ACL_AT + bytes.write(aclText, ACL_AT, 'utf8'));
+  if (data !== null) bytes.set(data, FIXED + aclBytes);
   return bytes;
 }
 
 /** Fills a new znode. Throws a DreyError COORD_STATE when the value is no znode. */
 export function decodeZnode(node: Znode, key: string, value: Uint8Array): void {
-  const bytes = Buffer.from(value.buffer, value.byteOffset, value.length);
-  const kind = KINDS[bytes[1] ?? 255];
-  if (bytes.length < FIXED || bytes[0] !== FORMAT || kind === undefined) throw badEntry(key, 'not a znode');
+  const kind = KINDS[value[1] ?? 255];
+  if (value.length < FIXED || value[0] !== FORMAT || kind === undefined) throw badEntry(key, 'not a znode');
+  const view = new DataView(value.buffer, value.byteOffset, value.length);
   node.kind = kind;
-  node.czxid = bytes.readDoubleLE(2);
-  node.mzxid = bytes.readDoubleLE(10);
-  node.pzxid = bytes.readDoubleLE(18);
-  node.ctime = bytes.readDoubleLE(26);
-  node.mtime = bytes.readDoubleLE(34);
-  node.ttlMs = bytes.readDoubleLE(42);
-  const owner = bytes.readBigInt64LE(50);
+  node.czxid = view.getFloat64(2, true);
+  node.mzxid = view.getFloat64(10, true);
+  node.pzxid = view.getFloat64(18, true);
+  node.ctime = view.getFloat64(26, true);
+  node.mtime = view.getFloat64(34, true);
+  node.ttlMs = view.getFloat64(42, true);
+  const owner = view.getBigInt64(50, true);
   node.ephemeralOwner = owner === 0n ? 0n : owner;
-  node.version = bytes.readInt32LE(58);
-  node.creates = bytes.readInt32LE(62);
-  node.aversion = bytes.readInt32LE(66);
-  const aclLength = bytes.readInt32LE(70);
-  const dataAt = 74 + Math.max(aclLength, 0);
-  if (aclLength < -1 || dataAt + 4 > bytes.length) throw badEntry(key, 'its ACL is cut short');
-  node.acl = aclLength === -1 ? OPEN_ACL : parseAcl(key, bytes.toString('utf8', 74, dataAt));
-  const dataLength = bytes.readInt32LE(dataAt);
-  if (dataAt + 4 + Math.max(dataLength, 0) !== bytes.length) throw badEntry(key, 'its data is cut short');
-  node.setData(dataLength === -1 ? null : bytes.subarray(dataAt + 4));
+  node.version = view.getInt32(58, true);
+  node.creates = view.getInt32(62, true);
+  node.aversion = view.getInt32(66, true);
+  const aclLength = view.getInt32(70, true);
+  const dataAt = ACL_AT + Math.max(aclLength, 0);
+  if (aclLength < -1 || dataAt + 4 > value.length) throw badEntry(key, 'its ACL is cut short');
+  node.acl = aclLength === -1 ? OPEN_ACL : parseAcl(key, Buffer.from(value.buffer, value.byteOffset, value.length).toString('utf8', ACL_AT, dataAt));
+  const dataLength = view.getInt32(dataAt, true);
+  if (dataAt + 4 + Math.max(dataLength, 0) !== value.length) throw badEntry(key, 'its data is cut short');
+  node.setData(dataLength === -1 ? null : value.subarray(dataAt + 4));
 }
 
 export function encodeSession(session: SessionState): Uint8Array {
@@ -103,3 +105,8 @@ function parseAcl(key: string, text: string): readonly Acl[] {
 const FORMAT = 1;
 /** Of a znode without ACL entries and data. */
 const FIXED = 78;
+/** Where the ACL begins, or, when there is none, the length of the data. */
+const ACL_AT = FIXED - 4;
+/** Scratch: the numbers of a znode. Through a view, whose ways to write them are compiled in. */
+const fixed = new Uint8Array(FIXED);
+const fixedView = new DataView(fixed.buffer);

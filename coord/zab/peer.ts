@@ -153,7 +153,7 @@ export class Peer implements PeerCore {
     const { nowMs, config } = this.#context;
     if (nowMs >= this.#heartbeatAtMs) {
       this.#heartbeatAtMs = nowMs + config.heartbeatMs;
-      this.#context.broadcastElection({ type: 'HEARTBEAT' });
+      this.#context.broadcastElection(HEARTBEAT);
       this.#leader?.onHeartbeat();
       for (const waiting of this.#waiting.values()) {
         if (nowMs >= waiting.sinceMs + PROGRESS_MAX_MS) this.#refuse(waiting, 'nothing came of this channel');
@@ -368,6 +368,7 @@ export class Peer implements PeerCore {
 }
 
 const NO_EFFECTS: readonly PeerEffect[] = [];
+const HEARTBEAT: PeerMessage = { type: 'HEARTBEAT' };
 
 function isFollowerInfo(info: FollowerInfoMessage): boolean {
   return Number.isSafeInteger(info.acceptedEpoch) && info.acceptedEpoch >= 0 && info.acceptedEpoch < EPOCH_MAX && typeof info.suspect === 'boolean';

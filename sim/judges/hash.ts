@@ -1,6 +1,6 @@
 /** Hashes that are cheap and tell the contents of a run apart. */
-import { crc32 } from 'node:zlib';
 import type { Zxid } from '../../coord/base/zxid.ts';
+import { crc32 } from '../../coord/storage/crc32.ts';
 import type { TxnGroup } from '../../coord/zab/txn-group.ts';
 
 /** Of a log that ends with this group: two logs with the same hash at the same zxid hold the same from their beginning on. */

@@ -71,8 +71,8 @@ export class TxnRules {
   /** Clients number what they write: "client:number", and perhaps more. */
   #compareOrder({ zxid, sessionId }: TxnHeader, data: Uint8Array | null): void {
     if (data === null) return;
-    const colon = data.indexOf(0x3a);
-    if (colon < 1 || colon > 8) return;
+    const colon = colonOf(data);
+    if (colon < 1) return;
     const text = Buffer.from(data.buffer, data.byteOffset, Math.min(data.length, 24)).toString('latin1');
     const number = Number.parseInt(text.slice(colon + 1), 10);
     if (Number.isNaN(number)) return;
@@ -100,3 +100,11 @@ export class TxnRules {
     this.#fail('MultiAtomicity', `the failed multi ${formatZxid(zxid)} says ${errs.join(' ')}, which is not one failure`, { zxids: [zxid], sessions: [sessionId] });
   }
 }
+
+/** Where the first colon is; -1: not within a client's number. */
+function colonOf(data: Uint8Array): number {
+  for (let at = 0; at <= CLIENT_BYTES && at < data.length; at++) if (data[at] === 0x3a) return at;
+  return -1;
+}
+
+const CLIENT_BYTES = 8;

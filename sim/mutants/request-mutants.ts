@@ -29,7 +29,7 @@ export const requestMutants: readonly Mutant[] = [
   },
   {
     name: 'create-counter-not-stored', historic: 'ZK-1046', summary: 'the create counter of a parent is not in the state on disk: after a failover its numbers are given again',
-    edits: [{ file: 'coord/tree/state-entry.ts', find: '  node.creates = bytes.readInt32LE(62);', replace: '  node.creates = 0;' }],
+    edits: [{ file: 'coord/tree/state-entry.ts', find: '  node.creates = view.getInt32(62, true);', replace: '  node.creates = 0;' }],
     hunts: [{ scenario: 'leader-loss', servers: 3 }], expects: ['Digest', 'TxnDecision', 'SequenceNumbers'],
   },
   {
