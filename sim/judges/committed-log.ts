@@ -40,6 +40,11 @@ export class CommittedLog {
   get lastZxid(): Zxid {
     return this.#committed.at(-1)?.lastZxid ?? this.#baseZxid;
   }
+  /** The newest that is committed of the epochs before this one. */
+  lastZxidBefore(epoch: number): Zxid {
+    const last = this.#committed.findLast(({ lastZxid }) => zxidEpoch(lastZxid) < epoch);
+    return last?.lastZxid ?? this.#baseZxid;
+  }
   /** Undefined: no committed group ends at this zxid. */
   chainOf(zxid: Zxid): number | undefined {
     if (zxid === this.#baseZxid || zxid === 0) return 0;

@@ -2,7 +2,8 @@
  * Who leads an epoch, and with what history.
  *
  *   Leadership           at most one server has a quorum's promise of an epoch, and only once; two may believe that they lead
- *   PrimaryIntegrity     when a leader is established, its log holds everything that is committed
+ *   PrimaryIntegrity     when a leader is established, its log holds everything that is committed of the epochs before its own; what it was told
+ *                        before it was paused may establish it when another leads a later epoch, where it can commit nothing
  *   ProcessConsistency   a follower that acks NEWLEADER has the leader's initial history: the same hash at the same zxid
  *
  * Sources: Zab.tla Leadership, PrimaryIntegrity, ProcessConsistency; Remix LeaderLogCompleteness; ZOOKEEPER-3911, 4643, 4785.
@@ -57,7 +58,7 @@ export class Leadership {
   }
 
   #compareWithCommitted(sid: number, epoch: number, initialZxid: Zxid): void {
-    const { lastZxid } = this.#committed;
+    const lastZxid = this.#committed.lastZxidBefore(epoch);
     const related = { zxids: [lastZxid, initialZxid], processes: [serverName(sid)] };
     if (initialZxid < lastZxid) return this.#fail('PrimaryIntegrity', `server ${sid} leads epoch ${epoch} with a history up to ${formatZxid(initialZxid)}; ${formatZxid(lastZxid)} is committed`, related);
     const log = this.#durability.log(sid);

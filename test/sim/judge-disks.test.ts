@@ -221,18 +221,20 @@ test('CommittedLogMonotonicity: a snapshot that ends before what its server held
 });
 
 test('PrimaryIntegrity: a leader without what is committed, and one that has it', (t) => {
-  const lead = (zxid: Zxid, held: readonly TxnGroup[]): string[] => {
+  const lead = (zxid: Zxid, held: readonly TxnGroup[], epoch = 2): string[] => {
     const court = new Court();
     for (const sid of [1, 2]) court.persist(sid, [epochs(1, 1), ...log(...history)]);
     court.persist(3, [epochs(1, 1), ...log(...held)]);
     court.deliver(1, ...history);
-    court.leadership.established(3, 2, zxid);
+    court.leadership.established(3, epoch, zxid);
     return court.found;
   };
   t.deepEqual(lead(at(3), history), []);
   t.deepEqual(lead(at(2), [history[0], history[1]]), ['PrimaryIntegrity']);
   // It says that it ends there, and holds something else.
   t.deepEqual(lead(at(3), [history[0], group(at(2), 'other'), history[2]]), ['PrimaryIntegrity']);
+  // It was paused: what establishes it came before another led a later epoch, of which it need not know.
+  t.deepEqual(lead(0, [], 1), []);
 });
 
 test('ProcessConsistency: an ACK of NEWLEADER with another history than the leader\'s, with a shorter one, and with the same', (t) => {
