@@ -17,6 +17,14 @@ export class Fifo<T> {
     return this.#head === this.#tail ? undefined : this.#items[this.#head];
   }
 
+  last(): T | undefined {
+    return this.#head === this.#tail ? undefined : this.#items[this.#tail - 1];
+  }
+  /** It must not be empty. */
+  replaceLast(item: T): void {
+    this.#items[this.#tail - 1] = item;
+  }
+
   shift(): T | undefined {
     if (this.#head === this.#tail) return undefined;
     const item = this.#items[this.#head];

@@ -2,6 +2,7 @@
  * A client's connection as the request pipeline sees it: its session, its authenticated ids, and the requests that wait for their turn.
  * Invariant: replies leave in the order of the requests. Pings, auth and watch events are not replies in this sense.
  */
+import { Fifo } from '../base/fifo.ts';
 import type { Zxid } from '../base/zxid.ts';
 import type { AuthId, ClientRequest, ClientSink, Result } from '../wire/types.ts';
 
@@ -43,11 +44,10 @@ export class Connection {
   /** Somebody asks the leader for this session, through this server: until it has answered, nothing more is sent for it. */
   contested = false;
   /** Requests that wait for the session, for the SYNC, or for the leader's word on who has the session. */
-  readonly held: ClientRequest[] = [];
+  readonly held = new Fifo<ClientRequest>();
   heldBytes = 0;
   /** What is not answered yet, in order. */
-  readonly queue: Waiting[] = [];
-  queueHead = 0;
+  readonly queue = new Fifo<Waiting>();
   /** Not yet told to the leader's session tracker. */
   touched = false;
   /** Something was written to the sink since the last flush. */
@@ -88,28 +88,9 @@ export class Connection {
     return this.state === 'connecting' || this.syncing || this.contested;
   }
   get outstanding(): number {
-    return this.queue.length - this.queueHead + this.held.length;
+    return this.queue.size + this.held.size;
   }
   get idle(): boolean {
-    return this.queue.length === 0;
-  }
-
-  push(waiting: Waiting): void {
-    this.queue.push(waiting);
-  }
-
-  head(): Waiting | undefined {
-    return this.queue[this.queueHead];
-  }
-
-  shift(): void {
-    this.queueHead++;
-    if (this.queueHead === this.queue.length) {
-      this.queue.length = 0;
-      this.queueHead = 0;
-    } else if (this.queueHead >= 1024) {
-      this.queue.splice(0, this.queueHead);
-      this.queueHead = 0;
-    }
+    return this.queue.size === 0;
   }
 }

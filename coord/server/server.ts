@@ -290,7 +290,7 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
   #enqueue(connection: Connection, kind: Waiting['kind'], xid: number, op: number, request: ClientRequest | null, bytes = 0): Waiting {
     this.#requestNo = (this.#requestNo + 1) >>> 0 || 1;
     const waiting: Waiting = { connection, kind, xid, op, request, requestNo: this.#requestNo, arrivedMs: this.#nowMs, bytes, done: false, zxid: 0, err: 0, result: null };
-    connection.push(waiting);
+    connection.queue.push(waiting);
     return waiting;
   }
 
@@ -314,14 +314,14 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
 
   /** Answers what has come to the head of a connection's queue. */
   #advance(connection: Connection): void {
-    for (let head = connection.head(); head !== undefined && connection.state !== 'closed'; head = connection.head()) {
+    for (let head = connection.queue.peek(); head !== undefined && connection.state !== 'closed'; head = connection.queue.peek()) {
       if (head.kind === 'read') {
-        connection.shift();
+        connection.queue.shift();
         this.#read(connection, head.request as ClientRequest, head.arrivedMs);
         continue;
       }
       if (!head.done) break;
-      connection.shift();
+      connection.queue.shift();
       if (head.kind === 'connect') this.#connected(connection);
       else this.#finish(connection, head);
       if (head.kind === 'sync') {
@@ -368,13 +368,8 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
     this.connections.delete(connection.handle);
     if (this.#bySession.get(connection.sessionId) === connection) this.#bySession.delete(connection.sessionId);
     this.watches.removeAll(connection);
-    for (let i = connection.queueHead; i < connection.queue.length; i++) {
-      const waiting = connection.queue[i] as Waiting;
-      if (waiting.kind === 'sync') this.#byNumber.delete(waiting.requestNo);
-    }
-    connection.queue.length = 0;
-    connection.queueHead = 0;
-    connection.held.length = 0;
+    for (const { kind, requestNo } of connection.queue.takeAll()) if (kind === 'sync') this.#byNumber.delete(requestNo);
+    connection.held.takeAll();
     connection.heldBytes = 0;
   }
 
@@ -450,7 +445,7 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
 
   /** What waited for the session, or for a SYNC, goes on; up to the next SYNC. */
   #release(connection: Connection): void {
-    while (connection.held.length > 0 && connection.state === 'open' && !connection.holding) this.#accept(connection, connection.unhold() as ClientRequest);
+    while (connection.held.size > 0 && connection.state === 'open' && !connection.holding) this.#accept(connection, connection.unhold() as ClientRequest);
   }
 
   /**
@@ -569,7 +564,7 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
         if (waiting === undefined) return;
         this.#byNumber.delete(requestNo);
         const { connection } = waiting;
-        if (connection.state !== 'closed') connection.shift();
+        if (connection.state !== 'closed') connection.queue.shift();
         this.#contestOver(connection.sessionId, timeoutMs > 0);
         this.#revalidated(connection, timeoutMs);
         return;

@@ -8,7 +8,7 @@
  *   what waits is bounded by what one input batch produces).
  * Source: Flink's credit-based flow control (PipelinedSubpartitionView, CreditBasedPartitionRequestClientHandler).
  */
-import { Deque } from '../task/deque.ts';
+import { Fifo } from '../../coord/base/fifo.ts';
 import type { StreamElement } from '../task/stream-element.ts';
 
 /** How elements get to the receiver: by a direct call, or over a connection. */
@@ -19,7 +19,7 @@ export interface ChannelLink {
 }
 
 export class OutputChannel {
-  readonly #waiting = new Deque<StreamElement>();
+  readonly #waiting = new Fifo<StreamElement>();
   readonly #onDrained: () => void;
   #credits = 0;
   /** The receiver has taken the channel in. */
@@ -32,7 +32,7 @@ export class OutputChannel {
   }
 
   get blocked(): boolean {
-    return this.#waiting.length > 0;
+    return this.#waiting.size > 0;
   }
 
   connect(link: ChannelLink): void {
@@ -40,16 +40,16 @@ export class OutputChannel {
   }
 
   emit(element: StreamElement): void {
-    if (this.#waiting.length > 0 || !this.#mayLeave(element)) this.#waiting.push(element);
+    if (this.#waiting.size > 0 || !this.#mayLeave(element)) this.#waiting.push(element);
     else this.#leave(element);
   }
 
   onCredit(credits: number): void {
     this.#opened = true;
     this.#credits += credits;
-    if (this.#waiting.length === 0) return;
-    while (this.#waiting.length > 0 && this.#mayLeave(this.#waiting.first() as StreamElement)) this.#leave(this.#waiting.shift() as StreamElement);
-    if (this.#waiting.length === 0) this.#onDrained();
+    if (this.#waiting.size === 0) return;
+    while (this.#waiting.size > 0 && this.#mayLeave(this.#waiting.peek() as StreamElement)) this.#leave(this.#waiting.shift() as StreamElement);
+    if (this.#waiting.size === 0) this.#onDrained();
   }
 
   close(): void {

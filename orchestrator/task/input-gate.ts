@@ -10,7 +10,7 @@
  * Leaves to others: credits (the task gives one back for each records element it takes) and the transport.
  */
 import { assert, assertNever } from '../../coord/base/assert.ts';
-import { Deque } from './deque.ts';
+import { Fifo } from '../../coord/base/fifo.ts';
 import type { Barrier, Batch, StreamElement } from './stream-element.ts';
 import { WatermarkValve } from './watermark-valve.ts';
 
@@ -23,7 +23,7 @@ export type GateEvent =
   | { readonly type: 'alignmentCancelled'; readonly checkpointId: number; readonly reason: string };
 
 interface Channel {
-  readonly queue: Deque<StreamElement>;
+  readonly queue: Fifo<StreamElement>;
   ended: boolean;
   /** Has delivered the barrier of the checkpoint being aligned. */
   aligned: boolean;
@@ -45,10 +45,10 @@ export class InputGate {
   /** Barriers up to this checkpoint are history: seen, overtaken or aborted. */
   #settledCheckpointId: number;
   #turn = 0;
-  readonly #events = new Deque<GateEvent>();
+  readonly #events = new Fifo<GateEvent>();
 
   constructor(channels: number, options: { alignmentTimeoutMs: number; restoredCheckpointId: number; restoredWatermarkMs: number }) {
-    this.#channels = Array.from({ length: channels }, () => ({ queue: new Deque(), ended: false, aligned: false }));
+    this.#channels = Array.from({ length: channels }, () => ({ queue: new Fifo(), ended: false, aligned: false }));
     this.#valve = new WatermarkValve(channels, options.restoredWatermarkMs);
     this.#alignmentTimeoutMs = options.alignmentTimeoutMs;
     this.#settledCheckpointId = options.restoredCheckpointId;
@@ -65,7 +65,7 @@ export class InputGate {
 
   /** Elements that wait in a channel. */
   queued(channel: number): number {
-    return this.#channel(channel).queue.length;
+    return this.#channel(channel).queue.size;
   }
 
   add(channel: number, element: StreamElement): void {
@@ -102,7 +102,7 @@ export class InputGate {
     for (let i = 0; i < length; i++) {
       const at = (this.#turn + i) % length;
       const channel = this.#channel(at);
-      if (!channel.aligned && channel.queue.length > 0) {
+      if (!channel.aligned && channel.queue.size > 0) {
         this.#turn = at + 1;
         return at;
       }

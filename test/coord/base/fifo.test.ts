@@ -14,12 +14,15 @@ test('it is a list that is taken from at its head, however long it gets and howe
         fifo.push(step + i);
         list.push(step + i);
       }
+    } else if (what < 0.55 && list.length > 0) {
+      fifo.replaceLast(step);
+      list[list.length - 1] = step;
     } else if (what < 0.98) for (let i = 0; i < burst; i++) if (fifo.shift() !== list[i]) return t.fail(`step ${step}`);
     if (what >= 0.98) {
       t.deepEqual(fifo.takeAll(), list);
       list = [];
-    } else if (what >= 0.5) list = list.slice(burst);
-    if (fifo.size !== list.length || fifo.peek() !== list[0]) return t.fail(`step ${step}`);
+    } else if (what >= 0.55) list = list.slice(burst);
+    if (fifo.size !== list.length || fifo.peek() !== list[0] || fifo.last() !== list.at(-1)) return t.fail(`step ${step}`);
     if (list.length > 0) t.true(fifo.some((item) => item === list.at(-1)));
     t.false(fifo.some((item) => item < 0));
   }
