@@ -81,9 +81,12 @@ export function buildGraph(definition: JobDefinition, params: Readonly<Record<st
  * show of them is not the same in every process. 16 hex digits.
  */
 export function graphHash(graph: JobGraph): string {
-  const vertices = graph.vertices.map((vertex) => ({ ...vertex, operators: vertex.operators.map((operator) => ({ ...operator, origin: '' })) }));
-  const text = canonical({ ...graph, vertices } as unknown as Json);
+  const text = canonical(withoutOrigins(graph) as unknown as Json);
   return [`a${text}`, `b${text}`].map((seeded) => (hashString(seeded) >>> 0).toString(16).padStart(8, '0')).join('');
+}
+
+export function withoutOrigins(graph: JobGraph): JobGraph {
+  return { ...graph, vertices: graph.vertices.map((vertex) => ({ ...vertex, operators: vertex.operators.map((operator) => ({ ...operator, origin: '' })) })) };
 }
 
 function canonical(value: Json): string {

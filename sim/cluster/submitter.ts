@@ -6,7 +6,7 @@ import { currentLeader } from '../../coord/client/recipes/leader-election.ts';
 import { whenConnected } from '../../coord/client/recipes/when-connected.ts';
 import type { JobDefinition } from '../../orchestrator/api/job.ts';
 import type { Json } from '../../orchestrator/api/source.ts';
-import { buildGraph, graphHash } from '../../orchestrator/graph/build-graph.ts';
+import { buildGraph, graphHash, withoutOrigins } from '../../orchestrator/graph/build-graph.ts';
 import { LEADER_PATH } from '../../orchestrator/ha/layout.ts';
 import { createJob, ensureLayout, requestOfJob } from '../../orchestrator/ha/job-store.ts';
 import type { JobRequest } from '../../orchestrator/jobmaster/records.ts';
@@ -38,7 +38,8 @@ export class SimBundles {
 /** Throws DreyError JOB_GRAPH. */
 export function prepare(definition: JobDefinition, params: Readonly<Record<string, Json>>, bundles: SimBundles): PreparedJob {
   const { hash, bytes } = bundles.add(definition);
-  const { graph } = buildGraph(definition, params);
+  // Where the source is would be on disks, in bytes: a run is to be the same in every checkout.
+  const graph = withoutOrigins(buildGraph(definition, params).graph);
   const slug = definition.name.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-');
   return { spec: { jobId: `${slug}-1`, name: definition.name, bundleHash: hash, storageUrl: STORAGE_URL, params, overrides: {}, graph, graphHash: graphHash(graph), submittedAtMs: 0 }, bundle: bytes };
 }
