@@ -66,6 +66,8 @@ export interface StateSnapshot {
 export class StateStore {
   readonly #kv: Kv;
   #generation = 0;
+  /** Of #generation: each flush needs them. */
+  #names = namesOf(0);
   #appliedZxid: Zxid = 0;
   #flushNumber = 0;
   /** The recent flushes whose keys are in the store, oldest first, and their bytes together. */
@@ -103,6 +105,7 @@ export class StateStore {
   /** What the generation says of itself. Also looks for the rests of other generations. */
   openGeneration(generation: number, done: Callback<StateFound>): void {
     this.#generation = generation;
+    this.#names = namesOf(generation);
     this.#generations((error, generations) => {
       if (error !== null) return done(error, NO_STATE);
       this.#nextGeneration = Math.max(generation, ...generations) + 1;
@@ -164,8 +167,8 @@ export class StateStore {
   flush(puts: StateEntries, dels: readonly string[], appliedZxid: Zxid, durable: Position, done: Callback): void {
     assert(!this.#flushing, 'one flush at a time');
     if (appliedZxid < this.#appliedZxid) assert(false, `state flushed backwards from ${formatZxid(this.#appliedZxid)} to ${formatZxid(appliedZxid)}`);
-    const generation = this.#generation;
-    const prefix = entriesStart(generation);
+    const names = this.#names;
+    const prefix = names.entries;
     const ops: KvOp[] = [];
     let bytes = 64;
     for (const [key, value] of puts) {
@@ -184,10 +187,10 @@ export class StateStore {
     for (let oldest = flushes.peek(); oldest !== undefined && flushes.size > FLUSHES_KEPT_MIN && this.#flushesBytes - oldest.bytes > FLUSHES_KEPT_BYTES; oldest = flushes.peek()) {
       flushes.shift();
       this.#flushesBytes -= oldest.bytes;
-      ops.push({ type: 'del', key: flushKey(generation, oldest.number) });
+      ops.push({ type: 'del', key: names.flush + flushDigits(oldest.number) });
     }
-    ops.push({ type: 'put', key: flushKey(generation, number), value: encodeFlush(bytes) });
-    ops.push({ type: 'put', key: appliedKey(generation), value: encodeApplied(generation, appliedZxid, durable, number, (flushes.peek() as Flush).number) });
+    ops.push({ type: 'put', key: names.flush + flushDigits(number), value: encodeFlush(bytes) });
+    ops.push({ type: 'put', key: names.applied, value: encodeApplied(names.applied, appliedZxid, durable, number, (flushes.peek() as Flush).number) });
     this.#flushing = true;
     this.#before = this.#share();
     this.#write(ops, (error) => {
@@ -273,7 +276,8 @@ export class StateStore {
     assert(install !== null, 'snapshot end without a beginning');
     const { generation, ops } = install;
     ops.push({ type: 'put', key: flushKey(generation, 0), value: encodeFlush(0) });
-    ops.push({ type: 'put', key: appliedKey(generation), value: encodeApplied(generation, baseZxid, NOWHERE, 0, 0) });
+    const key = appliedKey(generation);
+    ops.push({ type: 'put', key, value: encodeApplied(key, baseZxid, NOWHERE, 0, 0) });
     this.#write(ops, (error) => done(error, generation));
   }
 
@@ -284,6 +288,7 @@ export class StateStore {
     this.#damaged = false;
     this.#garbage.push(this.#generation);
     this.#generation = generation;
+    this.#names = namesOf(generation);
     this.#appliedZxid = baseZxid;
     this.#flushNumber = 0;
     this.#keepFlushes([{ number: 0, bytes: 0 }]);
@@ -448,13 +453,29 @@ function damagedKey(generation: number): string {
   return `${generationStart(generation)}.damaged`;
 }
 function flushKey(generation: number, number: number): string {
-  return `${generationStart(generation)}.flush/${number.toString(16).padStart(FLUSH_DIGITS, '0')}`;
+  return flushStart(generation) + flushDigits(number);
+}
+function flushStart(generation: number): string {
+  return `${generationStart(generation)}.flush/`;
+}
+function flushDigits(number: number): string {
+  return number.toString(16).padStart(FLUSH_DIGITS, '0');
 }
 function entriesStart(generation: number): string {
   return `${generationStart(generation)}/`;
 }
 function entriesEnd(generation: number): string {
   return `${generationStart(generation)}0`;
+}
+
+/** What the keys of a generation begin with, and the one that says how far it goes. */
+interface Names {
+  readonly entries: string;
+  readonly flush: string;
+  readonly applied: string;
+}
+function namesOf(generation: number): Names {
+  return { entries: entriesStart(generation), flush: flushStart(generation), applied: appliedKey(generation) };
 }
 /** The least key above `key`. */
 function after(key: string): string {
@@ -493,14 +514,14 @@ interface Applied extends StateWitness {
   readonly oldestFlush: number;
 }
 
-function encodeApplied(generation: number, appliedZxid: Zxid, durable: Position, flushNumber: number, oldestFlush: number): Uint8Array {
+function encodeApplied(key: string, appliedZxid: Zxid, durable: Position, flushNumber: number, oldestFlush: number): Uint8Array {
   const out = Buffer.alloc(32);
   writeU64(out, appliedZxid, 0);
   out.writeUInt32LE(durable.segment, 8);
   out.writeUInt32LE(durable.offset, 12);
   writeU64(out, flushNumber, 16);
   writeU64(out, oldestFlush, 24);
-  return wrap(appliedKey(generation), out);
+  return wrap(key, out);
 }
 
 function decodeApplied(key: string, stored: Uint8Array): Applied | null {

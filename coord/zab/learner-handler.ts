@@ -15,6 +15,7 @@
  * Source: LearnerHandler.java. Leaves quorums and epochs to leader.ts, the choice of DIFF, TRUNC or SNAP to synchronization.ts.
  */
 import { assert } from '../base/assert.ts';
+import { empty } from '../base/empty.ts';
 import { formatZxid, makeZxid, type Zxid } from '../base/zxid.ts';
 import { continues } from './history.ts';
 import type { AckEpochMessage } from './messages.ts';
@@ -137,7 +138,11 @@ export class LearnerHandler {
       this.#inFlightBytes -= this.#flightBytes[this.#flightHead] as number;
       this.#flightHead++;
     }
-    if (this.#flightHead === this.#flightZxids.length || this.#flightHead > 1024) {
+    if (this.#flightHead === this.#flightZxids.length) {
+      empty(this.#flightZxids);
+      empty(this.#flightBytes);
+      this.#flightHead = 0;
+    } else if (this.#flightHead > 1024) {
       this.#flightZxids = this.#flightZxids.slice(this.#flightHead);
       this.#flightBytes = this.#flightBytes.slice(this.#flightHead);
       this.#flightHead = 0;

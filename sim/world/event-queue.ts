@@ -51,6 +51,8 @@ export class SimEvent implements TimerHandle {
 
 export class EventQueue {
   readonly #heap: SimEvent[] = [];
+  /** When each of #heap is due: to compare these is cheaper than to look into the events. */
+  readonly #heapMs: number[] = [];
   readonly #now = new Fifo<SimEvent>();
   #nowMs = 0;
   #order = 0;
@@ -63,26 +65,30 @@ export class EventQueue {
       return event;
     }
     const heap = this.#heap;
+    const times = this.#heapMs;
     let i = heap.length;
     heap.push(event);
+    times.push(atMs);
     while (i > 0) {
       const parent = (i - 1) >> 1;
-      const above = heap[parent] as SimEvent;
+      const aboveMs = times[parent] as number;
       // Of equal times the one above was there before.
-      if (above.atMs <= atMs) break;
-      heap[i] = above;
+      if (aboveMs <= atMs) break;
+      heap[i] = heap[parent] as SimEvent;
+      times[i] = aboveMs;
       i = parent;
     }
     heap[i] = event;
+    times[i] = atMs;
     return event;
   }
 
   /** The next event that is due by `untilMs`; what was cancelled is passed over. */
   take(untilMs: number): SimEvent | null {
     for (;;) {
-      const top = this.#heap[0];
-      if (top !== undefined && top.atMs <= this.#nowMs) {
-        this.#removeTop();
+      const topMs = this.#heapMs.length > 0 ? (this.#heapMs[0] as number) : Infinity;
+      if (topMs <= this.#nowMs) {
+        const top = this.#removeTop();
         if (top.fn !== null) return top;
         continue;
       }
@@ -93,8 +99,8 @@ export class EventQueue {
         if (due.fn !== null) return due;
         continue;
       }
-      if (top === undefined || top.atMs > untilMs) return null;
-      this.#nowMs = top.atMs;
+      if (topMs === Infinity || topMs > untilMs) return null;
+      this.#nowMs = topMs;
     }
   }
 
@@ -108,20 +114,34 @@ export class EventQueue {
     this.#nowMs = nowMs;
   }
 
-  #removeTop(): void {
+  #removeTop(): SimEvent {
     const heap = this.#heap;
+    const times = this.#heapMs;
+    const top = heap[0] as SimEvent;
     const last = heap.pop() as SimEvent;
+    const lastMs = times.pop() as number;
     const length = heap.length;
-    if (length === 0) return;
+    if (length === 0) return top;
     let i = 0;
     for (let child = 1; child < length; child = 2 * i + 1) {
-      let least = heap[child] as SimEvent;
-      if (child + 1 < length && before(heap[child + 1] as SimEvent, least)) least = heap[++child] as SimEvent;
-      if (before(last, least)) break;
+      const right = child + 1;
+      if (right < length && this.#isBefore(right, child)) child = right;
+      const childMs = times[child] as number;
+      const least = heap[child] as SimEvent;
+      if (lastMs < childMs || (lastMs === childMs && last.order < least.order)) break;
       heap[i] = least;
+      times[i] = childMs;
       i = child;
     }
     heap[i] = last;
+    times[i] = lastMs;
+    return top;
+  }
+
+  #isBefore(a: number, b: number): boolean {
+    const aMs = this.#heapMs[a] as number;
+    const bMs = this.#heapMs[b] as number;
+    return aMs < bMs || (aMs === bMs && (this.#heap[a] as SimEvent).order < (this.#heap[b] as SimEvent).order);
   }
 }
 

@@ -30,10 +30,7 @@ export class SimDisk {
 
   #fresh(): [CrashableJournalFiles, CrashableKvStores] {
     const schedule = (delayMs: number, fn: () => void): void => {
-      this.#world.schedule(delayMs, () => {
-        if (this.#stalled === null) fn();
-        else this.#stalled.push(fn);
-      }, this.owner.usesPromises);
+      this.#world.schedule(delayMs, this.#due, this.owner.usesPromises, fn);
     };
     const name = this.#number++ === 0 ? `disk/${this.#name}` : `disk/${this.#name}-${this.#number}`;
     // Disks are prepared before there is a process.
@@ -43,6 +40,12 @@ export class SimDisk {
     if (this.#world.recorder !== null) files.onBusy = (busy) => this.#band('disk', busy ? 'write' : null);
     return [files, new CrashableKvStores({ ...options, prng: this.#world.streams(`${name}/state`) })];
   }
+  /** Not a method: it is what events do, with what the disk would do as their subject. */
+  readonly #due = (fn: () => void): void => {
+    if (this.#stalled === null) fn();
+    else this.#stalled.push(fn);
+  };
+
   /** For the recording of a run. */
   #band(band: 'disk' | 'disk fault', label: string | null): void {
     const { recorder, nowMs } = this.#world;
