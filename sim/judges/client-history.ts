@@ -34,7 +34,7 @@ export interface Recorded {
   readonly returnMs: number;
   /** As the reply says it; of unknown outcome: as it is believed. */
   readonly zxid: Zxid;
-  /** Number of its client in its session: what these do has an order. */
+  /** Number of its client, as it has begun, in its session: what these do has an order. */
   readonly chain: number;
   /** null: nobody knows. */
   readonly outcome: Outcome | null;
@@ -57,7 +57,7 @@ export class ClientHistory {
   readonly #closedMs = new Map<bigint, number>();
   readonly #chains = new Map<string, number>();
   /** By client, since it has one session at a time. */
-  readonly #newestChain = new Map<number, { readonly sessionId: bigint; readonly chain: number }>();
+  readonly #newestChain = new Map<number, { readonly sessionId: bigint; readonly incarnation: number; readonly chain: number }>();
   /** A multi whose parts are not known: nothing can be said. */
   #blind = false;
 
@@ -90,13 +90,13 @@ export class ClientHistory {
     return other;
   }
 
-  #chainOf({ client, sessionId }: Call): number {
+  #chainOf({ client, sessionId, incarnation = 0 }: Call): number {
     const newest = this.#newestChain.get(client);
-    if (newest?.sessionId === sessionId) return newest.chain;
-    const key = `${client}/${sessionId}`;
+    if (newest?.sessionId === sessionId && newest.incarnation === incarnation) return newest.chain;
+    const key = `${client}/${incarnation}/${sessionId}`;
     const chain = this.#chains.get(key) ?? this.#chains.size;
     this.#chains.set(key, chain);
-    this.#newestChain.set(client, { sessionId, chain });
+    this.#newestChain.set(client, { sessionId, incarnation, chain });
     return chain;
   }
 

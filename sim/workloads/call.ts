@@ -12,6 +12,8 @@ export interface Call {
   readonly invokedMs: number;
   /** The newest zxid of any write that was acked to anyone before this call began. */
   readonly ackedBefore: Zxid;
+  /** How many times the client has begun anew: whoever takes up a session has seen nothing of what was seen in it before. 0 without it. */
+  readonly incarnation?: number;
   /** Of 'create-sequential'. */
   readonly ephemeral?: boolean;
   /** Of 'multi': what it asks for, in order; a set or create writes `value`. */

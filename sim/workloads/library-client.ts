@@ -46,6 +46,7 @@ export class LibraryClient implements Client, CodecWatcher, Requester {
   readonly #ops: Prng;
   readonly #process: Process;
   #session: ClientSession | null = null;
+  #incarnation = 0;
   #transport: SimClientTransport | null = null;
   /** 0n: none. */
   #sessionId = 0n;
@@ -88,6 +89,9 @@ export class LibraryClient implements Client, CodecWatcher, Requester {
   }
   get ids(): readonly AuthId[] {
     return this.#ids;
+  }
+  get incarnation(): number {
+    return this.#incarnation;
   }
   get sessionId(): bigint {
     return this.#sessionId;
@@ -155,6 +159,7 @@ export class LibraryClient implements Client, CodecWatcher, Requester {
     });
     this.#transport = transport;
     this.#session = session;
+    this.#incarnation++;
     this.#sessionId = session.sessionId;
     this.#state = 'none';
     this.#lastZxid = 0;

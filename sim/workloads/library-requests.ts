@@ -19,6 +19,7 @@ export interface Requester {
   readonly id: number;
   readonly name: string;
   readonly session: ClientSession | null;
+  readonly incarnation: number;
   /** 0n: none. */
   readonly sessionId: bigint;
   /** What the connection has proved. */
@@ -79,8 +80,8 @@ export class LibraryRequests {
   }
 
   call(kind: Call['kind'], path: string, more: Partial<Call> = {}): Call {
-    const { id, sessionId } = this.#client;
-    return { client: id, kind, path, value: '', version: -1, sessionId, invokedMs: this.#world.nowMs, ackedBefore: this.#judge.newestAcked, ...more };
+    const { id, sessionId, incarnation } = this.#client;
+    return { client: id, kind, path, value: '', version: -1, sessionId, incarnation, invokedMs: this.#world.nowMs, ackedBefore: this.#judge.newestAcked, ...more };
   }
 
   /** `call` null: only the model judges it. `then` is not called when the client has gone on to another session. */

@@ -252,17 +252,18 @@ test('Linearizability: clients alone show a stale synced read, whatever zxids sa
 
 test('MonotonicReads: a session sees the new value and then the old one; another session may', (t) => {
   const stat: Stat = { czxid: 0, mzxid: 0, pzxid: 0, ctime: 0, mtime: 0, version: 0, cversion: 0, aversion: 0, ephemeralOwner: 0n, dataLength: 0, numChildren: 0 };
-  const seen = (second: number): string => {
+  const seen = (second: number, session = second, incarnation = 0): string => {
     const history = new ClientHistory();
     history.answered({ ...call('create', 0, '1:0'), invokedMs: 1 }, 2, at(1), 0, { kind: 'path', path: '/k' });
     history.answered({ ...call('set', 0, '1:1'), invokedMs: 3 }, 4, at(2), 0, null);
     history.answered({ ...call('get', 0), client: 2, sessionId: 2n, invokedMs: 5 }, 6, at(2), 0, { kind: 'data', data: Buffer.from('1:1'), stat: { ...stat, version: 1 } });
-    history.answered({ ...call('get', 0), client: second, sessionId: BigInt(second), invokedMs: 7 }, 8, at(1), 0, { kind: 'data', data: Buffer.from('1:0'), stat });
+    history.answered({ ...call('get', 0), client: second, sessionId: BigInt(session), incarnation, invokedMs: 7 }, 8, at(1), 0, { kind: 'data', data: Buffer.from('1:0'), stat });
     const finding = history.check();
     return finding.kind === 'illegal' ? finding.invariant : finding.kind;
   };
   t.is(seen(3), 'ok');
   t.is(seen(2), 'MonotonicReads');
+  t.is(seen(2, 2, 1), 'ok', 'a client that has begun anew, and has taken up the session');
 });
 
 test('Linearizability: an ephemeral after its session was closed; after its client was told of expiry it may be there for a while', (t) => {
