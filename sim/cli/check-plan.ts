@@ -14,6 +14,8 @@ type Checks = Readonly<Record<string, Check>>;
 const within = (min: number, max: number): Check => (value) => typeof value === 'number' && value >= min && value <= max;
 const wholeWithin = (min: number, max: number): Check => (value) => Number.isInteger(value) && within(min, max)(value);
 
+/** Of a znode, in plain letters: an invalid one would be refused, and its refusal taken for the product's fault. */
+const A_PATH = /^(\/|(\/(?!\.{1,2}(\/|$))[ -.0-~]+)+)$/;
 /** Virtual ms of a run; a longer one does not end while anybody waits. */
 const DAY_MS = 86_400_000;
 const text: Check = (value) => typeof value === 'string';
@@ -82,10 +84,12 @@ export function checkPlan(value: unknown): string | null {
   if (!object(value)) return 'it is not an object';
   const plan = value as Fields;
   if (plan['version'] !== 1) return `its version is ${shown(plan['version'])}; this drey reads version 1`;
-  const wrong = checkFields(plan, {
-    scenario: text, seed: text, servers: wholeWithin(1, 9), mutant: maybe(text), knobs: object, serverKnobs: Array.isArray, clocks: Array.isArray, clients: Array.isArray, ops: Array.isArray, faults: Array.isArray, untilMs: within(0, DAY_MS), calm: texts, skip: texts,
+  const fields: Checks = {
+    version: number, scenario: text, seed: text, servers: wholeWithin(1, 9), mutant: maybe(text), knobs: object, serverKnobs: Array.isArray, clocks: Array.isArray, clients: Array.isArray, ops: Array.isArray, faults: Array.isArray, untilMs: within(0, DAY_MS), calm: texts, skip: texts,
     core: maybe((core) => Array.isArray(core) && core.every((sid) => wholeWithin(1, plan['servers'] as number)(sid))), diskBudget: maybe(bool),
-  });
+    cluster: maybe(object),
+  };
+  const wrong = checkFields(plan, fields) ?? unknownField(plan, Object.keys(fields));
   if (wrong !== null) return wrong;
   const typed = value as Plan;
   for (const part of ['serverKnobs', 'clocks'] as const) if (typed[part].length !== typed.servers) return `${part} has ${typed[part].length} entries for ${typed.servers} servers`;
@@ -153,8 +157,8 @@ function checkOp(op: Plan['ops'][number], plan: Plan, ids: ReadonlyMap<string, u
   const name = `op ${op.id}`;
   const wrong = checkFields(op as unknown as Fields, {
     client: (id) => plan.clients.some((client) => client.id === id), op: oneOf('connect', 'disconnect', 'set', 'get', 'sync-get', 'exists', 'children', 'create', 'create-ephemeral', 'create-sequential', 'delete', 'close', 'abandon'),
-    path: maybe((path) => text(path) && (path as string).startsWith('/')), to: maybe(text), times: maybe(some),
-  });
+    path: maybe((path) => text(path) && A_PATH.test(path as string)), to: maybe(text), times: maybe(some),
+  }) ?? unknownField(op as unknown as Fields, ['id', 'when', 'client', 'op', 'path', 'to', 'times', 'mark']);
   if (wrong !== null) return `${name}: ${wrong}`;
   return (op.to === undefined ? null : checkTarget(`${name} connects to`, op.to, plan)) ?? checkMoment(name, op.when, plan, ids);
 }
@@ -213,7 +217,7 @@ export function targetsOf(action: FaultAction): readonly string[] {
 
 function checkPart(name: string, part: unknown, checks: Checks): string | null {
   if (!object(part)) return `${name}: it is not an object`;
-  const wrong = checkFields(part as Fields, checks);
+  const wrong = checkFields(part as Fields, checks) ?? unknownField(part as Fields, Object.keys(checks));
   return wrong === null ? null : `${name}: ${wrong}`;
 }
 

@@ -96,6 +96,12 @@ test('what is wrong with a file is said in one line', (t) => {
   wrong({ ...plan, faults: [{ ...first, when: { event: { who: 'server-8', name: 'Deliver' } } }] }, /fault f1 waits for server-8, and the servers are server-1 to server-5/);
   wrong({ ...plan, faults: [{ ...first, when: { after: 'f2' } }, { ...second, when: { after: 'f1' } }] }, /"f1" waits for itself/);
   wrong({ ...plan, ops: [{ id: 'o1', when: {}, client: 9, op: 'set', path: '/a' }] }, /op o1: "client" cannot be 9/);
+  for (const path of ['no/slash', '//', '/a//b', '/a/', '/a/./b', '/..']) wrong({ ...plan, ops: [{ id: 'o1', when: {}, client: 1, op: 'set', path }] }, /op o1: "path" cannot be/);
+  for (const path of ['/', '/k1', '/a b/..c/.d.']) t.is(checkPlan({ ...plan, ops: [{ id: 'o1', when: {}, client: 1, op: 'set', path }] }), null, path);
+  wrong({ ...plan, ops: [{ id: 'o1', when: {}, client: 1, op: 'set', path: '/a', time: 2 }] }, /op o1: there is no field "time"; there are id, when, client, op, path, to, times, mark/);
+  wrong({ ...plan, diskBuget: false }, /there is no field "diskBuget"/);
+  wrong({ ...plan, clients: [{ ...plan.clients[0], shareSessionOf: 1 }] }, /client 1: there is no field "shareSessionOf"/);
+  wrong({ ...plan, knobs: { ...plan.knobs, jiterMs: 3 } }, /knobs: there is no field "jiterMs"/);
   wrong({ ...plan, faults: [null] }, /a fault has no id/);
   wrong({ ...plan, faults: [{ ...first, action: { kind: '__proto__' } }] }, /there is no kind of fault "__proto__"/);
   wrong({ kind: 'odd', invariant: 'Agreement', plan }, /its kind is "odd"/);
