@@ -130,10 +130,6 @@ export class Journal {
   get generation(): number {
     return this.#generation;
   }
-  /** False when no next segment could be made: writes should be refused before the rest of this one is used up. */
-  get hasRoom(): boolean {
-    return this.#dead === null && !this.#spare.failed;
-  }
   get segments(): number {
     return this.#live.length;
   }

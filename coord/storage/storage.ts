@@ -7,8 +7,8 @@
  * Invariants:
  *  - Acknowledgements come in the order of the persist calls, each only when everything before it is durable.
  *  - flushed <= own durable journal (or the base that the journal begins at), asserted; flushed <= applied is the caller's.
- *  - After the first op that could not be persisted nothing is acknowledged until {@link Storage.reopen}, or a new Storage over the
- *    same files. After a failed flush no other flush succeeds.
+ *  - After the first op that could not be persisted nothing is acknowledged: only a new Storage over the same files goes on.
+ *    After a failed flush no other flush succeeds.
  *  - A group that was acknowledged leaves the journal only when the state holds it.
  *
  * Leaves to others: bytes and recovery of the journal (journal.ts, journal-recovery.ts), keys of the state (state-store.ts), when to
@@ -52,7 +52,6 @@ export interface StorageStats {
   /** Of persist calls that are done; 0 without a clock. */
   readonly persistMsAvg: number;
   readonly persistMsMax: number;
-  readonly hasRoom: boolean;
 }
 
 interface Persist {
@@ -108,11 +107,6 @@ export class Storage {
   get flushing(): boolean {
     return this.#installing || (this.#state?.flushing ?? false);
   }
-  /** False: the disk is filling up. Writes should be refused while the current segment lasts; purge() tries again. */
-  get hasRoom(): boolean {
-    return this.#journal?.hasRoom ?? true;
-  }
-
   open(done: Callback<Recovered>): void {
     assert(this.#journal === null && !this.#closed, 'storage opened twice');
     const life = ++this.#life;
@@ -146,26 +140,6 @@ export class Storage {
       // An answer never comes within the call.
       journal.readGroups(Infinity, 0, () => this.#failAll(error));
     }
-  }
-
-  /**
-   * Closes, opens, verifies. What was not acknowledged before may or may not be in the history; what was is. May be called again when
-   * it has failed.
-   */
-  reopen(done: Callback<RecoveredHistory>): void {
-    const journal = this.#journal;
-    const state = this.#state;
-    this.#life++;
-    this.#failAll(new DreyError('COORD_DISK_FAILED', 'the storage is being reopened', { retryable: true }));
-    this.#journal = null;
-    this.#state = null;
-    this.#barrier = false;
-    this.#installing = false;
-    this.#waitsForFlush = false;
-    closeBoth(journal, state, () => {
-      if (this.#closed) return done(new DreyError('COORD_DISK_FAILED', 'the storage is closed'), NOTHING.history);
-      this.open((error, recovered) => done(error, recovered.history));
-    });
   }
 
   /** What changed in the state up to appliedZxid, in one synced batch. One at a time. */
@@ -211,7 +185,6 @@ export class Storage {
       journalWrittenBytes: journal?.counts.bytes ?? 0,
       persistMsAvg: this.#done === 0 ? 0 : this.#doneMs / this.#done,
       persistMsMax: this.#doneMsMax,
-      hasRoom: this.hasRoom,
     };
   }
 

@@ -57,14 +57,6 @@ export type PeerEvent =
   | { readonly type: 'message'; readonly channel: number; readonly message: PeerMessage }
   /** Everything up to this seq is durable. */
   | { readonly type: 'persisted'; readonly seq: number }
-  /**
-   * The journal failed and was reopened: ops after `seq` may or may not be on disk and have been cut off; what is durable now ends at
-   * lastZxid. The peer goes LOOKING from there. The state in memory stays as it is, and what was delivered is not delivered again, unless a
-   * snapshotInstall was in flight: then effect resetState says to load the state anew, at history.appliedZxid.
-   */
-  | { readonly type: 'journalReopened'; readonly seq: number; readonly history: RecoveredHistory }
-  /** The disk has failed or is full: no ack can be given until journalReopened. A leader steps down. */
-  | { readonly type: 'journalFailed' }
   /** Only while drain() said `serving: 'leader'`. Zxids must continue lastProposed. */
   | { readonly type: 'propose'; readonly group: TxnGroup }
   /** To the leader (channel = null, while following) or to the learner behind `channel`. Dropped when there is none. */

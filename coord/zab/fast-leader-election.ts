@@ -80,14 +80,6 @@ export class FastLeaderElection {
     this.#early.set(from, { notice, atMs: this.#context.nowMs });
   }
 
-  /** Takes no part until start(): the disk has failed. */
-  stop(): void {
-    this.decided = null;
-    this.vote = { sid: NO_VOTE, zxid: 0, peerEpoch: 0 };
-    this.#agreedSinceMs = Infinity;
-    this.#resendAtMs = Infinity;
-  }
-
   onChannelUp(sid: number): void {
     const channel = this.#context.electionChannels.get(sid);
     if (this.decided === null && channel !== undefined) this.#context.send(channel.number, this.notification('LOOKING'));

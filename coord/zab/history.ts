@@ -36,18 +36,13 @@ export class History {
 
   constructor(recovered: RecoveredHistory, recentBytesMax: number) {
     this.#recentBytesMax = recentBytesMax;
-    this.recover(recovered, recovered.appliedZxid, recovered.appliedZxid);
-  }
-
-  /** Starts over from what is on disk, where the state in memory holds everything up to `deliveredZxid` and the log begins after `base`. */
-  recover(recovered: RecoveredHistory, base: Zxid, deliveredZxid: Zxid): void {
-    assert(deliveredZxid >= base, 'a log that begins beyond what was delivered');
+    const base = recovered.appliedZxid;
     this.#restart(base);
     this.#epochEnds = recovered.epochEnds.filter((end) => end.lastZxid < base).map((end) => ({ ...end }));
     if (base > 0) this.#extendEpoch(base);
     this.#journalStartZxid = recovered.journalStartZxid;
     for (const group of recovered.tail) this.append(group);
-    this.#deliveredZxid = deliveredZxid;
+    this.#deliveredZxid = base;
   }
 
   /** A snapshot takes the place of the whole history. */

@@ -49,8 +49,6 @@ export class PeerContext {
   committedZxid: Zxid;
   /** The log is damaged: no vote, no place in a quorum, until a SNAP is durable. */
   suspect: boolean;
-  /** The disk refuses writes: take no part until journalReopened. */
-  diskFailed = false;
   /** Elections that led to nothing since the last time this server was synchronized; makes progress timeouts grow. */
   failedRounds = 0;
   /** When a leader was last dialled. */
@@ -137,7 +135,6 @@ export class PeerContext {
   // ---- the log and the hard state
 
   persist(op: PersistOp): number {
-    assert(!this.diskFailed, 'nothing is persisted while the disk has failed');
     const seq = ++this.seq;
     this.#pending.push({ seq, logEnd: this.history.lastZxid });
     this.effects.push({ type: 'persist', seq, op });
@@ -193,31 +190,6 @@ export class PeerContext {
       this.#install = null;
       this.suspect = false;
     }
-  }
-
-  onJournalReopened(history: RecoveredHistory): void {
-    // A TRUNC that had not been reported yet may have reached the disk.
-    let promised = this.durableZxid;
-    for (let i = this.#pendingHead; i < this.#pending.length; i++) promised = Math.min(promised, (this.#pending[i] as PendingPersist).logEnd);
-    this.diskFailed = false;
-    this.suspect = history.suspect;
-    this.acceptedEpoch = Math.max(history.acceptedEpoch, history.currentEpoch);
-    this.currentEpoch = history.currentEpoch;
-    if (this.#install !== null) {
-      this.#install = null;
-      this.effects.push({ type: 'resetState', baseZxid: history.appliedZxid });
-      this.history.recover(history, history.appliedZxid, history.appliedZxid);
-    } else {
-      // What was delivered may be ahead of a journal that lost its tail: the state in memory is right, but nothing may be acked for it.
-      const journalEnd = history.epochEnds.at(-1)?.lastZxid ?? 0;
-      const base = Math.min(history.appliedZxid, journalEnd);
-      this.history.recover(history, base, Math.max(base, this.history.deliveredZxid));
-    }
-    assert(history.suspect || this.history.lastZxid >= promised, 'the journal lost what it had called durable');
-    this.#pending.length = 0;
-    this.#pendingHead = 0;
-    this.durableSeq = this.seq;
-    this.durableZxid = this.history.lastZxid;
   }
 
   // ---- commitment

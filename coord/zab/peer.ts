@@ -93,12 +93,6 @@ export class Peer implements PeerCore {
         this.#leader?.onPersisted();
         this.#learner?.onPersisted();
         break;
-      case 'journalFailed':
-        this.#onJournalFailed();
-        break;
-      case 'journalReopened':
-        this.#onJournalReopened(event.history);
-        break;
       case 'propose':
         this.#onPropose(event.group);
         break;
@@ -165,7 +159,7 @@ export class Peer implements PeerCore {
     if (leader !== undefined && this.#context.electionChannels.has(leader) && nowMs >= this.#context.heardSince(leader) + config.detectMs) {
       this.#learner?.leave('the leader is silent');
     }
-    if (this.state === 'LOOKING' && !this.#context.diskFailed) this.#election.onClock();
+    if (this.state === 'LOOKING') this.#election.onClock();
   }
 
   #deadlineMs(): number {
@@ -190,7 +184,7 @@ export class Peer implements PeerCore {
     if (kind === 'election') {
       context.electionChannels.set(sid, channel);
       this.#leader?.onElectionChannelUp(sid);
-      if (this.state === 'LOOKING' && !context.diskFailed) this.#election.onChannelUp(sid);
+      if (this.state === 'LOOKING') this.#election.onChannelUp(sid);
     } else if (this.#learner?.leader === sid && this.#learner.wantsChannel) {
       this.#learner.onChannelUp(channel);
     } else {
@@ -244,8 +238,6 @@ export class Peer implements PeerCore {
       this.#context.close(channel.number, `${String(message.type)} on an election channel`);
     } else if (!isWellFormed(message, this.#context.config.voters)) {
       this.#context.trace('MalformedNotification', { from: channel.sid });
-    } else if (this.#context.diskFailed) {
-      // No part in anything until the disk is back.
     } else if (this.state === 'LOOKING') {
       this.#election.onNotification(channel.sid, message);
     } else {
@@ -270,33 +262,14 @@ export class Peer implements PeerCore {
     } else if (this.#leader !== null) {
       this.#waiting.delete(waiting.channel.number);
       this.#leader.onFollowerInfo(waiting.channel, message);
-    } else if (this.#learner !== null || this.#context.diskFailed) {
+    } else if (this.#learner !== null) {
       this.#refuse(waiting, 'this server does not lead');
     } else {
       waiting.info = message;
     }
   }
 
-  // ---- the disk and the pipeline
-
-  #onJournalFailed(): void {
-    if (this.#context.diskFailed) return;
-    this.#context.trace('JournalFailed', {});
-    this.#leader?.stepDown('the journal failed');
-    this.#learner?.leave('the journal failed');
-    this.#context.diskFailed = true;
-    if (this.state === 'LOOKING') this.#election.stop();
-  }
-
-  #onJournalReopened(history: RecoveredHistory): void {
-    this.#leader?.stepDown('the journal was reopened');
-    this.#learner?.leave('the journal was reopened');
-    this.#context.diskFailed = true;
-    this.#settle();
-    this.#context.onJournalReopened(history);
-    this.#context.trace('JournalReopened', { lastZxid: this.#context.history.lastZxid, suspect: history.suspect });
-    this.#election.start();
-  }
+  // ---- the pipeline
 
   #onPropose(group: TxnGroup): void {
     // The leader may have stepped down within this batch of events, before the pipeline could know.
@@ -342,8 +315,7 @@ export class Peer implements PeerCore {
     const context = this.#context;
     if (!wasSynced) context.failedRounds++;
     context.effects.push({ type: 'state', state: 'LOOKING', leader: null, epoch: context.currentEpoch });
-    if (context.diskFailed) this.#election.stop();
-    else this.#election.start();
+    this.#election.start();
   }
 
   #becomeLeader(): void {

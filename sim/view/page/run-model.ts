@@ -17,7 +17,7 @@ export type EventKind = (typeof EVENT_KINDS)[number];
 const EVENT_KIND: Readonly<Record<string, EventKind>> = {
   start: 'life', crash: 'life', Boot: 'life', pause: 'life', resume: 'life',
   Ack: 'log', Broadcast: 'log', Deliver: 'log', durable: 'log', flushed: 'log', Truncate: 'log',
-  DiskFailed: 'trouble', StorageWarning: 'trouble', JournalFailed: 'trouble', JournalReopened: 'trouble', MalformedPeerFrame: 'trouble', MalformedNotification: 'trouble', ForeignServer: 'trouble', ProposalDropped: 'trouble',
+  DiskFailed: 'trouble', StorageWarning: 'trouble', MalformedPeerFrame: 'trouble', MalformedNotification: 'trouble', ForeignServer: 'trouble', ProposalDropped: 'trouble',
   State: 'role', Serving: 'role', ElectionDecided: 'role', NewEpoch: 'role', Established: 'role', SynchronizationBegins: 'role', SyncPlan: 'role', LearnerUp: 'role', UpToDate: 'role', LeftLeader: 'role', SteppedDown: 'role',
   CloseChannel: 'role',
 };

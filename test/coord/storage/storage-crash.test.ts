@@ -20,7 +20,6 @@ const fault: fc.Arbitrary<Command> = fc.oneof(
   { weight: 12, arbitrary: command },
   { weight: 1, arbitrary: fc.constant<Command>({ type: 'failWrite' }) },
   { weight: 1, arbitrary: fc.constant<Command>({ type: 'failBatch' }) },
-  { weight: 1, arbitrary: fc.constant<Command>({ type: 'reopen' }) },
 );
 
 function run(seed: number, commands: readonly Command[]): StorageModel {

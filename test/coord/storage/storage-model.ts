@@ -22,8 +22,7 @@ export type Command =
   | { readonly type: 'kill' }
   | { readonly type: 'stop' }
   | { readonly type: 'failWrite' }
-  | { readonly type: 'failBatch' }
-  | { readonly type: 'reopen' };
+  | { readonly type: 'failBatch' };
 
 interface Log {
   readonly acceptedEpoch: number;
@@ -62,11 +61,8 @@ export class StorageModel {
       this.#failed = false;
       this.seen.failures++;
       this.#life++;
-      if (this.#disk.prng.chance(0.5)) this.#reopen();
-      else {
-        this.#disk.await<void>((done) => this.#storage.close(done));
-        this.#begin();
-      }
+      this.#disk.await<void>((done) => this.#storage.close(done));
+      this.#begin();
     }
     const log = this.#last();
     switch (command.type) {
@@ -176,15 +172,7 @@ export class StorageModel {
       case 'failBatch':
         this.#disk.kvs.store('state').failBatches(1);
         return;
-      case 'reopen':
-        this.#life++;
-        this.#reopen();
-        return;
     }
-  }
-
-  #reopen(): void {
-    retry(() => this.#check(this.#disk.await<RecoveredHistory>((done) => this.#storage.reopen(done))));
   }
 
   /** Stops, damages the disk, opens: nothing may be missing unless the storage says so. True: it says so. */

@@ -15,7 +15,6 @@
  *   confirm 1 token                           the pipeline wants to know whether this still is the leader
  *   pipeline 1->2 word                        the leader's pipeline sends this to the learner
  *   crash 1 [kept=n]                          of the operations that were not durable, n are on disk nevertheless
- *   journal-fails 1 | journal-reopened 1 [kept=n]
  *   cut 1 2 | heal 1 2                        all channels between the two
  *   elect 1 [2 3 …]                           runs quietly until 1 leads (and the others follow); servers that are cut off stay out of it
  *   stabilize [quiet] [ms=2000]               runs until every server serves or the time has passed
@@ -100,13 +99,6 @@ export class Environment {
       case 'crash':
         ensemble.crash(sid, Number(options.get('kept') ?? 0));
         return;
-      case 'journal-fails':
-        ensemble.step(sid, { type: 'journalFailed' });
-        return this.#immediate();
-      case 'journal-reopened':
-        ensemble.server(sid).disk.crash(Number(options.get('kept') ?? 0));
-        ensemble.step(sid, { type: 'journalReopened', seq: 0, history: ensemble.server(sid).disk.recover() });
-        return this.#immediate();
       case 'cut':
         for (const other of sids.slice(1)) ensemble.cut(sid, other);
         return this.#immediate();

@@ -101,12 +101,10 @@ function disturb(ensemble: Ensemble, prng: Prng, sids: readonly number[]): void 
   }
 }
 
-/** The journal fails at a random op and is reopened at once. */
+/** The journal fails at a random op, and the server starts again at once, as the driver does it. */
 function failDisk(ensemble: Ensemble, prng: Prng, sid: number): void {
-  const server = ensemble.server(sid);
-  ensemble.step(sid, { type: 'journalFailed' });
-  server.disk.crash(prng.below(server.disk.pending.length + 1));
-  ensemble.step(sid, { type: 'journalReopened', seq: 0, history: server.disk.recover() });
+  ensemble.crash(sid, prng.below(ensemble.server(sid).disk.pending.length + 1));
+  ensemble.start(sid);
 }
 
 function tick(ensemble: Ensemble, ms: number): void {
