@@ -73,6 +73,7 @@ const actions: Readonly<Record<FaultAction['kind'], Checks>> = {
   'kafka-leader-move': { partition: whole, forMs: duration },
   'kafka-lost-ack': { times: whole },
   'kafka-late-end': { times: whole, lateMs: duration },
+  'kafka-hanging-transaction': { partition: whole, forMs: duration },
   'kafka-retention': { partition: whole, keeps: oneOf('checkpoint', 'nothing') },
   'poison-record': { partition: whole },
   'more-partitions': { partitions: whole },

@@ -70,6 +70,7 @@ const recipes = {
   'kafka-leader-move': (prng) => ({ action: { kind: 'kafka-leader-move', partition: prng.below(8), forMs: ms(prng.float() * 1500) } }),
   'kafka-lost-ack': (prng) => ({ when: prng.chance(0.5) ? {} : at(prng, ['pointer written', 'receive checkpointComplete', 'receive triggerCheckpoint']), action: { kind: 'kafka-lost-ack', times: prng.pick([1, 2, 5]) } }),
   'kafka-late-end': (prng) => ({ when: prng.chance(0.5) ? {} : at(prng, ['pointer written', 'receive checkpointComplete']), action: { kind: 'kafka-late-end', times: prng.pick([1, 3, 10]), lateMs: ms(prng.pick([5, 100, 1000]) * (0.5 + prng.float())) } }),
+  'kafka-hanging-transaction': (prng) => ({ action: { kind: 'kafka-hanging-transaction', partition: prng.below(8), forMs: forMs(prng) } }),
   'kafka-retention': (prng) => ({ action: { kind: 'kafka-retention', partition: prng.below(8), keeps: 'checkpoint' } }),
   'cut-worker-from-kafka': (prng, cluster) => ({ action: { kind: 'partition', groups: [[taskManager(prng, cluster)], ['kafka']], ways: 'both', forMs: forMs(prng) } }),
   'poison-record': (prng) => ({ action: { kind: 'poison-record', partition: prng.below(8) } }),
@@ -158,7 +159,7 @@ const kafka = CLUSTER_RECIPES.filter((name) => name.includes('kafka') || name ==
 const storage = CLUSTER_RECIPES.filter((name) => name.includes('storage'));
 
 /** Kinds of trouble that a user names. */
-const mixes = { 'worker-loss': worker, 'master-loss': master, 'kafka-outage': kafka.filter((name) => name !== 'poison-record' && name !== 'more-partitions' && name !== 'kafka-retention'), 'storage-failure': storage };
+const mixes = { 'worker-loss': worker, 'master-loss': master, 'kafka-outage': kafka.filter((name) => name !== 'poison-record' && name !== 'more-partitions' && name !== 'kafka-retention' && name !== 'kafka-hanging-transaction'), 'storage-failure': storage };
 export type ClusterFaults = keyof typeof mixes;
 export const clusterFaultNames: readonly string[] = Object.keys(mixes);
 export function mixOf(faults: readonly ClusterFaults[]): ClusterRecipe[] {

@@ -168,6 +168,19 @@ export class NodesArena {
       case 'kafka-late-end':
         this.#cluster.transactions.repeatEnds(action.times, action.lateMs);
         return [KAFKA];
+      case 'kafka-hanging-transaction': {
+        const { kafka } = this.#cluster;
+        const topic = kafka.topic(INPUT);
+        const partition = topic[action.partition % topic.length];
+        if (partition === undefined) return [];
+        const producer = { id: kafka.producerId(), epoch: 0, transactional: true };
+        partition.log.append([{ key: null, value: JSON.stringify({ id: 'aborted', key: 'aborted', t: 0 }), timestampMs: 0 }], producer);
+        this.#lasts(action.forMs, () => {
+          partition.log.endTransaction(producer.id, producer.epoch, 'abort');
+          kafka.changed(partition);
+        });
+        return [KAFKA];
+      }
       case 'kafka-retention': {
         const topic = this.#cluster.kafka.topic(INPUT);
         const number = action.partition % topic.length;

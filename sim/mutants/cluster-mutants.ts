@@ -70,6 +70,11 @@ export const clusterMutants: readonly Mutant[] = [
     hunts: anything, expects: ['LostOutput', 'Liveness'],
   },
   {
+    name: 'aborted-records-read', historic: '', summary: 'a reader hands on what a transaction wrote that was aborted',
+    edits: [{ file: 'connectors/kafka/record-batch.ts', find: '  if (transactional && set.aborting.has(producerId)) return [];\n', replace: '  void transactional;\n' }],
+    hunts: [{ scenario: 'kafka-outage', servers: 3 }], expects: ['ForeignOutput', 'DuplicateOutput', 'LostOutput'],
+  },
+  {
     name: 'goes-on-behind-the-gap', historic: '', summary: 'a reader whose records have been deleted goes on at the oldest that is left',
     edits: [{ file: 'connectors/kafka/reader.ts', find: '    const lost = partition.position < first || partition.position > next;', replace: '    partition.position = Math.max(partition.position, first);\n    const lost = partition.position > next;' }],
     hunts: [{ scenario: 'retention-outruns', servers: 3 }], expects: ['LostOutput', 'Liveness'],

@@ -97,6 +97,8 @@ export type FaultAction =
   | { readonly kind: 'kafka-lost-ack'; readonly times: number }
   /** The next commits and aborts of transactions come to the coordinator once more, `lateMs` later, when another transaction may have begun. */
   | { readonly kind: 'kafka-late-end'; readonly times: number; readonly lateMs: number }
+  /** Somebody else writes to a partition of the input within a transaction, and aborts it then: until that nothing behind its beginning may be read, and of it nothing ever. */
+  | { readonly kind: 'kafka-hanging-transaction'; readonly partition: number; readonly forMs: number }
   /** What is old is deleted from a partition of the input: what lies below the newest checkpoint, or all there is, read or not. */
   | { readonly kind: 'kafka-retention'; readonly partition: number; readonly keeps: 'checkpoint' | 'nothing' }
   | { readonly kind: 'poison-record'; readonly partition: number }
