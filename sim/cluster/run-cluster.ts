@@ -5,7 +5,8 @@
  */
 import type { ClusterPlan, Plan } from '../plan/plan.ts';
 import type { Outcome, RunOptions, RunResult } from '../run/result.ts';
-import { Violation } from '../world/world.ts';
+import { thrown } from '../run/thrown.ts';
+import type { Violation } from '../world/world.ts';
 import { ClusterDriver } from './cluster-driver.ts';
 import { Feed } from './feed.ts';
 import { INPUT, OUTPUT, simJobs, type SimJob } from './jobs.ts';
@@ -27,7 +28,8 @@ export async function runClusterPlan(plan: Plan, options: RunOptions = {}): Prom
   try {
     return run.result(await run.driver.guarded(() => run.run()));
   } catch (error) {
-    return run.result('crash', error);
+    const { kind, violation } = thrown(error);
+    return run.result(kind, violation);
   }
 }
 
@@ -125,21 +127,14 @@ class ClusterRun {
     judge.settled();
   }
 
-  result(kind: Outcome, error: unknown = null): RunResult {
+  result(kind: Outcome, fromThrown: Violation | null = null): RunResult {
     const { world, cluster, struck, judge } = this.driver;
     const { counts, violation: found } = cluster.ensemble.judge;
-    const violation = kind === 'crash' ? crashed(error) : found;
+    const violation = fromThrown ?? found;
     if (violation !== null) world.recorder?.violation(world.nowMs, violation.invariant, violation.message, null);
     return {
       kind, violation, traceHash: world.traceHash, virtualMs: world.nowMs, events: world.events, faults: struck,
       acked: judge.output.distinct, elections: counts.elections, expired: counts.expired, longestElectionMs: this.driver.longestWithoutMasterMs, marks: world.marks.counts, recent: world.recent,
     };
   }
-}
-
-function crashed(error: unknown): Violation {
-  const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
-  const violation = new Violation(name, message);
-  if (stack !== undefined) violation.stack = stack;
-  return violation;
 }

@@ -12,11 +12,11 @@ import { Judge, JUDGED_MESSAGES } from '../judges/judge.ts';
 import type { FaultPlan, Plan } from '../plan/plan.ts';
 import { Clients } from '../workloads/clients.ts';
 import { earlierLife, writeEarlierLife } from '../world/earlier-life.ts';
-import { SimulationEscape } from '../world/guard.ts';
 import { SimServer } from '../world/sim-server.ts';
 import { Violation, World } from '../world/world.ts';
 import { boundMs, ProgressWatch, whoWaits } from './liveness.ts';
 import type { Outcome, RunOptions, RunResult } from './result.ts';
+import { thrown } from './thrown.ts';
 
 const EARLIER_LIFE_MS = 400;
 /** How much longer clients may take to be answered, and the last server to be equal. */
@@ -32,8 +32,8 @@ export function runEnsemblePlan(plan: Plan, options: RunOptions = {}): RunResult
   try {
     return run.result(run.run());
   } catch (error) {
-    // A failed assertion of the product is a finding like any other.
-    return run.result(error instanceof SimulationEscape ? 'nondeterminism' : 'crash', error);
+    const { kind, violation } = thrown(error);
+    return run.result(kind, violation);
   }
 }
 
@@ -204,7 +204,7 @@ class EnsembleRun {
     if (!broken()) judge.converged(core);
   }
 
-  result(kind: Outcome, error: unknown = null): RunResult {
+  result(kind: Outcome, fromThrown: Violation | null = null): RunResult {
     const world = this.#world;
     const judge = this.#judge;
     for (const { files } of this.#servers) {
@@ -212,7 +212,7 @@ class EnsembleRun {
       world.marks.hit('segment purged', files.counts.removes);
     }
     const undecided = kind === 'gave-up' ? new Violation('Linearizability', judge.gaveUp ?? 'the checker gave up') : null;
-    const violation = error === null ? judge.violation ?? undecided : crashed(error);
+    const violation = fromThrown ?? judge.violation ?? undecided;
     if (violation !== null) world.recorder?.violation(world.nowMs, violation.invariant, violation.message, null);
     return {
       kind, violation, traceHash: world.traceHash, virtualMs: world.nowMs, events: world.events, faults: this.#struck,
@@ -232,11 +232,4 @@ function frameEvent(what: 'send' | 'receive', type: string): string {
     names.set(type, name);
   }
   return name;
-}
-
-function crashed(error: unknown): Violation {
-  const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
-  const violation = new Violation(name, message);
-  if (stack !== undefined) violation.stack = stack;
-  return violation;
 }

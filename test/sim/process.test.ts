@@ -1,4 +1,6 @@
 import test from 'ava';
+import { thrown } from '../../sim/run/thrown.ts';
+import { SimulationEscape } from '../../sim/world/guard.ts';
 import { Process } from '../../sim/world/process.ts';
 import { World } from '../../sim/world/world.ts';
 
@@ -129,4 +131,11 @@ test('a process that is called for a time that has come, again and again, is fou
   process.after(5, again);
   const error = t.throws(() => world.run(10));
   t.regex(error.message, /it is still 5\.000 ms/);
+  t.like(thrown(error), { kind: 'liveness', violation: { invariant: 'Livelock' } }, 'no progress, and not a crash');
+});
+
+test('what is thrown in a run is a finding: of the product, or of code that reaches for the real world', (t) => {
+  t.like(thrown(new RangeError('odd')), { kind: 'crash', violation: { invariant: 'RangeError', message: 'odd' } });
+  t.like(thrown('odd'), { kind: 'crash', violation: { invariant: 'Error', message: 'odd' } });
+  t.like(thrown(new SimulationEscape('Date.now', 'job.ts:1:2')), { kind: 'nondeterminism', violation: { invariant: 'SimulationEscape' } });
 });
