@@ -12,9 +12,9 @@ const anything = [{ scenario: 'orchestrator', servers: 3 }, ...workers, ...maste
 
 export const clusterMutants: readonly Mutant[] = [
   {
-    name: 'stale-master-unfenced', historic: '', summary: 'a master\'s writes do not check that nobody was elected after it',
+    name: 'stale-master-unfenced', historic: 'CURATOR-444', summary: 'a master\'s writes do not check that nobody was elected after it',
     edits: [{ file: STORE, find: '[this.#guard, { type: \'setData\', path, data }]', replace: '[{ type: \'setData\', path, data }]' }],
-    hunts: masters, expects: ['MasterFenced', 'JobAttempt', 'JobStatus', 'CheckpointId', 'CheckpointPointer', 'TwoOwners', 'OffsetBack'],
+    hunts: [{ scenario: 'CURATOR-444', servers: 3 }], expects: ['MasterFenced', 'JobAttempt', 'JobStatus', 'CheckpointId', 'CheckpointPointer', 'TwoOwners', 'OffsetBack'],
   },
   {
     name: 'stale-commands-obeyed', historic: '', summary: 'a task manager does what a master asks that has been succeeded',
@@ -93,5 +93,15 @@ export const clusterMutants: readonly Mutant[] = [
     name: 'idleness-before-the-receiver', historic: '', summary: 'what costs no credit leaves before the receiver is there, and is lost: event time stands still',
     edits: [{ file: 'orchestrator/exchange/output-channel.ts', find: 'this.#link !== null && this.#opened && (', replace: 'this.#link !== null && (' }],
     hunts: [{ scenario: 'late-receiver', servers: 3 }], expects: ['LostOutput', 'Liveness'],
+  },
+  {
+    name: 'spoken-to-a-dead-connection', historic: '', summary: 'a task manager whose newest connection to its master goes away is silent on the other one',
+    edits: [{ file: TASK_MANAGER, find: '    this.#masters = this.#masters.filter((other) => other !== connection);\n    if (!wasSpokenTo) return;\n', replace: '    this.#masters = wasSpokenTo ? [] : this.#masters.filter((other) => other !== connection);\n    if (!wasSpokenTo) return;\n' }],
+    hunts: [{ scenario: 'test/sim/regressions/the-master-s-second-connection-goes-away.json', servers: 3 }], expects: ['Liveness', 'LostOutput', 'JobStatus'],
+  },
+  {
+    name: 'nothing-cannot-be-committed', historic: 'EMPTY-TXN', summary: 'a checkpoint for which nothing was staged cannot be committed',
+    edits: [{ file: 'orchestrator/task/commit-log.ts', find: '    if (committables.length > 0) this.#epochs.push', replace: "    if (committables.length === 0) throw new RangeError('nothing to commit');\n    this.#epochs.push" }],
+    hunts: [{ scenario: 'EMPTY-TXN', servers: 3 }], expects: ['Liveness', 'LostOutput', 'Flapping', 'JobStatus'],
   },
 ];

@@ -18,7 +18,7 @@ export const electionMutants: readonly Mutant[] = [
     hunts: [{ scenario: 'ZK-1156', servers: 3 }], expects: ['TotalOrder', 'PrimaryIntegrity', 'ProcessConsistency', 'GlobalPrimaryOrder'],
   },
   {
-    name: 'leader-behind-a-follower', historic: 'ZK-335, STALE-VOTE', summary: 'a leader goes on though a follower of its quorum is ahead of it',
+    name: 'leader-behind-a-follower', historic: 'STALE-VOTE', summary: 'a leader goes on though a follower of its quorum is ahead of it',
     edits: [{ file: LEADER, find: '    if (ahead && !learner.suspect) this.stepDown(', replace: '    if (ahead && learner.suspect) this.stepDown(' }],
     hunts: [{ scenario: 'STALE-VOTE', servers: 5 }], expects: ['TotalOrder', 'PrimaryIntegrity', 'CommittedLogMonotonicity', 'ProcessConsistency', 'QuorumDurability'],
   },
@@ -36,9 +36,9 @@ export const electionMutants: readonly Mutant[] = [
     hunts: [{ scenario: 'ZK-1818', servers: 3 }], expects: ['Liveness'],
   },
   {
-    name: 'joins-own-round-only', historic: 'ZK-1514', summary: 'a server believes that somebody leads only if it says so in its own election round: a restarted one never joins',
+    name: 'joins-own-round-only', historic: 'ZK-1514, ZK-1732', summary: 'a server believes that somebody leads only if it says so in its own election round: a restarted one never joins',
     edits: [{ file: ELECTION, find: '    this.#outOfElection.set(from, notice);\n', replace: '    if (notice.electionEpoch === this.round) this.#outOfElection.set(from, notice);\n' }],
-    hunts: [{ scenario: 'rolling-restart', servers: 3 }, { scenario: 'leader-loss', servers: 3 }], expects: ['Liveness'],
+    hunts: [{ scenario: 'ZK-1514', servers: 3 }], expects: ['Liveness'],
   },
   {
     name: 'roll-over-keeps-epoch', historic: 'ZK-1277', summary: 'a leader does not give up its epoch when the counter of its zxids ends (which it does early here)',
@@ -46,17 +46,17 @@ export const electionMutants: readonly Mutant[] = [
       { file: 'coord/server/leader-pipeline.ts', find: 'if (zxidCounter(this.#lastProposed) >= COUNTER_MAX) return;', replace: 'if (zxidCounter(this.#lastProposed) >= 150) return;' },
       { file: LEADER, find: "this.stepDown('the zxid counter ends: a new epoch is needed');", replace: 'void 0;' },
     ],
-    hunts: [{ scenario: 'rolling-restart', servers: 3 }], expects: ['Liveness'],
+    hunts: [{ scenario: 'ZK-1277', servers: 3 }], expects: ['Liveness'],
   },
   {
     name: 'accepted-epoch-not-durable', historic: 'ZK-335, ZK-2307', summary: 'ACKEPOCH is sent before acceptedEpoch is on disk',
     edits: [{ file: 'coord/zab/learner.ts', find: '    this.#ackEpochAfterSeq = context.seq;', replace: '    this.#ackEpochAfterSeq = 0;' }],
-    hunts: [{ scenario: 'leader-loss', servers: 3 }], expects: ['QuorumDurability'],
+    hunts: [{ scenario: 'ZK-335', servers: 3 }], expects: ['QuorumDurability'],
   },
   {
     name: 'own-accepted-epoch-not-durable', historic: 'ZK-2307', summary: 'a leader counts its own promise of the epoch before it is on its disk',
     edits: [{ file: LEADER, find: '    if (context.durableSeq < this.#acceptedEpochSeq) return;\n', replace: '' }],
-    hunts: [{ scenario: 'ZK-2307', servers: 3 }, { scenario: 'power-failure', servers: 3 }], expects: ['Leadership', 'EpochsOnDisk'],
+    hunts: [{ scenario: 'ZK-2307', servers: 3 }], expects: ['Leadership', 'EpochsOnDisk'],
   },
   {
     name: 'epoch-of-own-choice', historic: 'ZK-1081', summary: 'a new leader does not ask which epochs others have accepted, and takes whatever ACKEPOCH comes for a promise',
@@ -64,7 +64,7 @@ export const electionMutants: readonly Mutant[] = [
       { file: LEADER, find: '        accepted = Math.max(accepted, learner.acceptedEpoch);\n', replace: '' },
       { file: LEADER, find: 'return !learner.suspect && learner.acceptedEpoch < this.epoch;', replace: 'return !learner.suspect;' },
     ],
-    hunts: [{ scenario: 'ZK-1081', servers: 3 }, { scenario: 'leader-loss', servers: 3 }], expects: ['Leadership'],
+    hunts: [{ scenario: 'ZK-1081', servers: 3 }], expects: ['Leadership'],
   },
   {
     name: 'suspect-votes', historic: 'CORDS', summary: 'a server whose journal is damaged votes, may lead and counts in a quorum',
@@ -74,6 +74,14 @@ export const electionMutants: readonly Mutant[] = [
       { file: LEADER, find: '        if (!learner.suspect) known++;', replace: '        known++;' },
       { file: LEADER, find: 'return !learner.suspect && learner.acceptedEpoch < this.epoch;', replace: 'return learner.acceptedEpoch < this.epoch;' },
     ],
-    hunts: [{ scenario: 'bad-disks', servers: 3 }, { scenario: 'bad-disks', servers: 5 }], expects: ['TotalOrder', 'PrimaryIntegrity', 'Leadership', 'Digest'],
+    hunts: [{ scenario: 'CORDS', servers: 3 }], expects: ['TotalOrder', 'PrimaryIntegrity', 'Leadership', 'Digest'],
+  },
+  {
+    name: 'elected-and-patient', historic: 'ZK-3109', summary: 'whoever is elected waits for its voters for ever',
+    edits: [
+      { file: LEADER, find: '    return this.#progressMs + this.#context.progressMs;\n', replace: '    return Infinity;\n' },
+      { file: LEADER, find: '  onDeserted(sid: number): void {\n', replace: '  onDeserted(sid: number): void {\n    if (this.epoch === 0) return;\n' },
+    ],
+    hunts: [{ scenario: 'ZK-3109', servers: 5 }], expects: ['Liveness'],
   },
 ];

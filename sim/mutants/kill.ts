@@ -81,7 +81,7 @@ const NOTHING: Caught = { invariant: null, kind: 'error', message: '', scenario:
 /** For people: one line a mutant. */
 export function killTable(kills: readonly Kill[]): string {
   const rows = kills.map(({ mutant, historic, kind, killedBy, scenario, servers, seed, seedsNeeded, seconds }) =>
-    killedBy === null ? [mutant, historic, kind === 'error' ? 'ERROR' : 'SURVIVED', '', String(seedsNeeded), String(seconds)] : [mutant, historic, killedBy, `${scenario} --servers ${servers} --seed ${seed}`, String(seedsNeeded), String(seconds)]);
+    killedBy === null ? [mutant, historic, kind === 'error' ? 'ERROR' : 'SURVIVED', '', String(seedsNeeded), String(seconds)] : [mutant, historic, killedBy, scenario.endsWith('.json') ? scenario : `${scenario} --servers ${servers} --seed ${seed}`, String(seedsNeeded), String(seconds)]);
   const all = [['mutant', 'puts back', 'killed by', 'in', 'seeds', 'seconds'], ...rows];
   const widths = (all[0] as string[]).map((_, i) => Math.max(...all.map((row) => (row[i] as string).length)));
   return all.map((row) => row.map((cell, i) => (i >= 4 ? cell.padStart(widths[i] as number) : cell.padEnd(widths[i] as number))).join('  ').trimEnd()).join('\n');

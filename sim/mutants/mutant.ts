@@ -11,7 +11,7 @@ export interface Mutant {
   readonly edits: readonly Edit[];
   /** Where it is to be found. */
   readonly hunts: readonly Hunt[];
-  /** Invariants that may catch it; any other is a finding about the judges. */
+  /** Invariants that may catch it; any other is a finding about the judges. A run in which an assertion of the product fails catches it only if that is named here. */
   readonly expects: readonly string[];
 }
 
@@ -24,6 +24,7 @@ export interface Edit {
 }
 
 export interface Hunt {
+  /** Or the file of a plan, from the root of the source. */
   readonly scenario: string;
   readonly servers: number;
 }

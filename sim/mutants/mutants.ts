@@ -1,5 +1,6 @@
 /** All mutants. The tables are by the part of the product that they break. */
 import { DreyError } from '../../coord/base/errors.ts';
+import { clientMutants } from './client-mutants.ts';
 import { clusterMutants } from './cluster-mutants.ts';
 import { diskMutants } from './disk-mutants.ts';
 import { electionMutants } from './election-mutants.ts';
@@ -11,7 +12,7 @@ import { synchronizationMutants } from './synchronization-mutants.ts';
 import { watchMutants } from './watch-mutants.ts';
 
 export const mutants: readonly Mutant[] = [
-  ...electionMutants, ...synchronizationMutants, ...broadcastMutants, ...diskMutants, ...sessionMutants, ...requestMutants, ...watchMutants, ...clusterMutants,
+  ...electionMutants, ...synchronizationMutants, ...broadcastMutants, ...diskMutants, ...sessionMutants, ...requestMutants, ...watchMutants, ...clientMutants, ...clusterMutants,
 ];
 
 /** Throws DreyError SIM_UNKNOWN_MUTANT. */

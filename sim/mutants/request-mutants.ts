@@ -28,14 +28,14 @@ export const requestMutants: readonly Mutant[] = [
     hunts: [{ scenario: 'swarm', servers: 3 }], expects: ['WriteResult', 'SequenceNumbers', 'TxnDecision'],
   },
   {
-    name: 'create-counter-not-stored', historic: 'ZK-1046', summary: 'the create counter of a parent is not in the state on disk: after a failover its numbers are given again',
+    name: 'create-counter-not-stored', historic: 'ZK-3249', summary: 'the create counter of a parent is not in the state on disk: after a failover its numbers are given again',
     edits: [{ file: 'coord/tree/state-entry.ts', find: '  node.creates = view.getInt32(62, true);', replace: '  node.creates = 0;' }],
-    hunts: [{ scenario: 'leader-loss', servers: 3 }], expects: ['Digest', 'TxnDecision', 'SequenceNumbers'],
+    hunts: [{ scenario: 'ZK-3249', servers: 3 }], expects: ['Digest', 'TxnDecision', 'SequenceNumbers'],
   },
   {
     name: 'multi-half-applied', historic: 'ZK-3127', summary: 'servers that did not take the request apply the first op of a multi only',
     edits: [{ file: TREE, find: "      for (const op of txn.txns) if (op.type !== 'check') this.#apply(header, op, false);", replace: "      for (const op of txn.txns.slice(0, 1)) if (op.type !== 'check') this.#apply(header, op, false);" }],
-    hunts: [{ scenario: 'swarm', servers: 3 }], expects: ['Digest', 'MultiAtomicity', 'TxnDecision'],
+    hunts: [{ scenario: 'ZK-3127', servers: 3 }], expects: ['Digest', 'MultiAtomicity', 'TxnDecision'],
   },
   {
     name: 'multi-not-rolled-back', historic: 'ZK-2052, ZK-1624', summary: 'a multi that fails leaves its outstanding changes behind',
@@ -47,5 +47,10 @@ export const requestMutants: readonly Mutant[] = [
     edits: [{ file: PREP, find: '    if (data !== null && data.length + path.length > this.#txnBytesMax) return Code.BADARGUMENTS;\n', replace: '' },
       { file: PREP, find: '    if (!this.#allowed(record, Perms.WRITE, ids)) return Code.NOAUTH;\n    if (request.version !== -1 && request.version !== record.version) return Code.BADVERSION;\n', replace: '    if (!this.#allowed(record, Perms.WRITE, ids)) return Code.NOAUTH;\n' }],
     hunts: [{ scenario: 'swarm', servers: 3 }], expects: ['WriteResult', 'AckedWrites', 'TxnDecision', 'Linearizability'],
+  },
+  {
+    name: 'pzxid-not-stored', historic: 'ZK-3125', summary: 'the pzxid of a parent is not in the state on disk: it is moved back by a restart',
+    edits: [{ file: 'coord/tree/state-entry.ts', find: '  node.pzxid = view.getFloat64(18, true);', replace: '  node.pzxid = node.czxid;' }],
+    hunts: [{ scenario: 'ZK-3125', servers: 3 }], expects: ['Digest', 'ReadResult'],
   },
 ];

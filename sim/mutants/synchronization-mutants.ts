@@ -20,7 +20,7 @@ export const synchronizationMutants: readonly Mutant[] = [
     edits: [
       { file: LEARNER, find: '    if (context.durableSeq < this.#streamSeq) return;\n    let zxid = context.durableZxid;', replace: '    if (context.seq < this.#streamSeq) return;\n    let zxid = context.history.lastZxid;' },
     ],
-    hunts: [{ scenario: 'leader-loss', servers: 5 }], expects: ['QuorumDurability'],
+    hunts: [{ scenario: 'ZK-4646', servers: 3 }], expects: ['QuorumDurability'],
   },
   {
     name: 'newleader-acked-early', historic: 'ZK-3911, ZK-3023', summary: 'NEWLEADER is acked before the history that it ends is durable',
@@ -32,17 +32,17 @@ export const synchronizationMutants: readonly Mutant[] = [
       },
       { file: LEARNER, find: "if (this.#phase !== 'newleader' || context.durableSeq < this.#newLeaderSeq) return", replace: "if (this.#phase !== 'newleader') return" },
     ],
-    hunts: [{ scenario: 'leader-loss', servers: 5 }], expects: ['QuorumDurability'],
+    hunts: [{ scenario: 'ZK-3911', servers: 3 }, { scenario: 'ZK-3023', servers: 3 }], expects: ['QuorumDurability'],
   },
   {
     name: 'established-without-newleader-acks', historic: 'ZK-3911', summary: 'a leader is established by ACKEPOCHs: it serves before a quorum has its history',
     edits: [{ file: 'coord/zab/leader.ts', find: '    for (const learner of this.#learners.values()) if (learner.newLeaderAcked) acked++;\n', replace: '    for (const learner of this.#learners.values()) if (learner.ackEpoch !== null) acked++;\n' }],
-    hunts: [{ scenario: 'power-failure', servers: 3 }, { scenario: 'leader-loss', servers: 3 }], expects: ['QuorumDurability', 'TotalOrder', 'PrimaryIntegrity', 'AckedWrites'],
+    hunts: [{ scenario: 'ZK-3911', servers: 3 }], expects: ['QuorumDurability', 'TotalOrder', 'PrimaryIntegrity', 'AckedWrites'],
   },
   {
     name: 'epoch-before-txns', historic: 'ZK-4643', summary: 'currentEpoch is on disk before the txns of the synchronization are',
     edits: [{ file: LEARNER, find: "        if (this.#phase !== 'accepted') return 'DIFF out of place';\n", replace: "        if (this.#phase !== 'accepted') return 'DIFF out of place';\n        this.#context.persistEpochs(this.#epoch, this.#epoch);\n" }],
-    hunts: [{ scenario: 'ZK-4643', servers: 3 }, { scenario: 'leader-loss', servers: 3 }], expects: ['ProcessConsistency', 'TotalOrder', 'PrimaryIntegrity', 'QuorumDurability', 'CommittedLogMonotonicity'],
+    hunts: [{ scenario: 'ZK-4643', servers: 3 }], expects: ['ProcessConsistency', 'TotalOrder', 'PrimaryIntegrity', 'QuorumDurability', 'CommittedLogMonotonicity'],
   },
   {
     name: 'epoch-after-its-txns', historic: 'ZK-EPOCH-WINDOW', summary: 'txns of the new epoch are logged before currentEpoch is',
@@ -54,7 +54,7 @@ export const synchronizationMutants: readonly Mutant[] = [
         replace: '    if (this.#newLeaderSeq === Infinity && context.durableSeq >= this.#beforeSeq) this.#newLeaderSeq = context.persistEpochs(this.#epoch, this.#epoch);\n    if (context.durableSeq < this.#streamSeq) return;\n    let zxid = context.durableZxid;',
       },
     ],
-    hunts: [{ scenario: 'ZK-EPOCH-WINDOW', servers: 3 }, { scenario: 'leader-loss', servers: 3 }], expects: ['EpochsOnDisk', 'QuorumDurability'],
+    hunts: [{ scenario: 'ZK-EPOCH-WINDOW', servers: 3 }], expects: ['EpochsOnDisk', 'QuorumDurability'],
   },
   {
     name: 'diff-with-a-hole', historic: 'ZK-4925', summary: 'what a server received in its own synchronization is missing in the DIFF that it sends later, as leader',
@@ -66,7 +66,7 @@ export const synchronizationMutants: readonly Mutant[] = [
         replace: '      if ((group as { unlisted?: boolean }).unlisted === true) {\n        this.#cursor = group.lastZxid;\n        if (this.#nextIndex >= 0) this.#nextIndex++;\n        continue;\n      }\n      if (!this.#fitsWindow(group.bytes.length)) return;\n',
       },
     ],
-    hunts: [{ scenario: 'ZK-4925', servers: 5 }, { scenario: 'leader-loss', servers: 5 }], expects: ['ProcessConsistency', 'TotalOrder', 'LocalPrimaryOrder', 'QuorumDurability'],
+    hunts: [{ scenario: 'ZK-4925', servers: 5 }], expects: ['ProcessConsistency', 'TotalOrder', 'LocalPrimaryOrder', 'QuorumDurability'],
   },
   {
     name: 'proposals-to-synced-only', historic: 'ZAB-SPEC-1', summary: 'what is proposed between NEWLEADER and its ACK is never sent to that learner',
@@ -75,7 +75,7 @@ export const synchronizationMutants: readonly Mutant[] = [
       { file: HANDLER, find: '    if (zxid >= newLeaderZxid) this.newLeaderAcked = true;\n', replace: '    if (zxid >= newLeaderZxid && !this.newLeaderAcked) {\n      this.newLeaderAcked = true;\n      this.#cursor = this.#context.history.lastZxid;\n      this.#targetZxid = 0;\n      this.#fromJournal = [];\n      this.#nextIndex = -1;\n    }\n' },
       { file: HANDLER, find: '      const group = this.#nextGroup();\n', replace: '      if (this.#newLeaderSent && !this.newLeaderAcked) return;\n      const group = this.#nextGroup();\n' },
     ],
-    hunts: [{ scenario: 'rolling-restart', servers: 3 }, { scenario: 'leader-loss', servers: 3 }], expects: ['ProcessConsistency', 'TotalOrder', 'LocalPrimaryOrder', 'QuorumDurability'],
+    hunts: [{ scenario: 'ZAB-SPEC-1', servers: 3 }], expects: ['ProcessConsistency', 'TotalOrder', 'LocalPrimaryOrder', 'QuorumDurability'],
   },
   {
     name: 'commit-before-uptodate-lost', historic: 'ZK-4394', summary: 'what is committed between NEWLEADER and UPTODATE is not delivered by UPTODATE',
@@ -90,7 +90,7 @@ export const synchronizationMutants: readonly Mutant[] = [
       { file: LEARNER, find: '    if (zxid < history.truncateFloor) return `TRUNC to ${showForeign(zxid)} below what was applied`;\n', replace: '' },
       { file: HISTORY, find: '    assert(zxid >= this.truncateFloor, `TRUNC to ${formatZxid(zxid)} below delivered ${formatZxid(this.#deliveredZxid)}`);\n', replace: '    this.#deliveredZxid = Math.min(this.#deliveredZxid, zxid);\n' },
     ],
-    hunts: [{ scenario: 'leader-loss', servers: 3 }, { scenario: 'power-failure', servers: 3 }], expects: ['TotalOrder', 'QuorumDurability', 'Integrity', 'Digest'],
+    hunts: [{ scenario: 'ZK-4837', servers: 3 }], expects: ['TotalOrder', 'QuorumDurability', 'Integrity', 'Digest'],
   },
   {
     name: 'memory-outlives-trunc', historic: 'ZK-2845', summary: 'TRUNC cuts the journal; in memory the server keeps what was cut, and delivers it',
@@ -98,7 +98,7 @@ export const synchronizationMutants: readonly Mutant[] = [
       { file: CONTEXT, find: '    this.history.truncate(zxid);\n', replace: '' },
       { file: CONTEXT, find: '    this.#pending.push({ seq, logEnd: this.history.lastZxid });', replace: "    this.#pending.push({ seq, logEnd: op.type === 'truncate' ? op.zxid : this.history.lastZxid });" },
     ],
-    hunts: [{ scenario: 'leader-loss', servers: 3 }, { scenario: 'split-brain', servers: 3 }], expects: ['TotalOrder', 'Integrity', 'QuorumDurability', 'ProcessConsistency'],
+    hunts: [{ scenario: 'ZK-2845', servers: 3 }], expects: ['TotalOrder', 'Integrity', 'QuorumDurability', 'ProcessConsistency'],
   },
   {
     name: 'trunc-half-done', historic: 'ZK-5094', summary: 'the journal is cut at TRUNC, memory only when the next message comes: in between the channel may break',
@@ -114,12 +114,12 @@ export const synchronizationMutants: readonly Mutant[] = [
   {
     name: 'trunc-one-too-few', historic: 'ZK-1154', summary: 'TRUNC leaves one group too many in the log',
     edits: [{ file: LEARNER, find: '    this.#context.truncate(zxid);\n', replace: '    this.#context.truncate(history.indexAfter(zxid) < history.endIndex ? history.groupAt(history.indexAfter(zxid)).lastZxid : zxid);\n' }],
-    hunts: [{ scenario: 'leader-loss', servers: 3 }, { scenario: 'split-brain', servers: 3 }], expects: ['TotalOrder', 'Integrity', 'ProcessConsistency', 'QuorumDurability'],
+    hunts: [{ scenario: 'ZK-1154', servers: 3 }], expects: ['TotalOrder', 'Integrity', 'ProcessConsistency', 'QuorumDurability'],
   },
   {
     name: 'trunc-one-too-many', historic: 'ZK-1156', summary: 'TRUNC takes one group more than was asked, which may have been acked and committed',
     edits: [{ file: LEARNER, find: '    this.#context.truncate(zxid);\n', replace: '    const lower = history.indexAfter(zxid) > history.firstIndex ? history.groupAt(history.indexAfter(zxid) - 1).firstZxid - 1 : zxid;\n    this.#context.truncate(lower >= history.truncateFloor && history.indexAfter(lower) >= 0 ? lower : zxid);\n' }],
-    hunts: [{ scenario: 'leader-loss', servers: 3 }, { scenario: 'split-brain', servers: 3 }], expects: ['CommittedLogMonotonicity', 'ProcessConsistency', 'QuorumDurability', 'TotalOrder'],
+    hunts: [{ scenario: 'ZK-1156', servers: 3 }], expects: ['CommittedLogMonotonicity', 'ProcessConsistency', 'QuorumDurability', 'TotalOrder'],
   },
   {
     name: 'snap-in-effect-early', historic: 'ZK-3642', summary: 'a received SNAP counts in memory before it is durable, so that a DIFF may be put on top of nothing',
@@ -128,11 +128,39 @@ export const synchronizationMutants: readonly Mutant[] = [
       { file: CONTEXT, find: '  onPersisted(seq: number): void {', replace: "  takeUndurable(baseZxid: Zxid): void {\n    this.history.install(baseZxid);\n    this.effects.push({ type: 'resetState', baseZxid });\n  }\n\n  onPersisted(seq: number): void {" },
       { file: CONTEXT, find: "      this.effects.push({ type: 'resetState', baseZxid: this.#install.baseZxid });\n", replace: '' },
     ],
-    hunts: [{ scenario: 'ZK-3642', servers: 3 }, { scenario: 'ZK-3642', servers: 5 }], expects: ['QuorumDurability', 'EpochsOnDisk'],
+    hunts: [{ scenario: 'ZK-3642', servers: 3 }], expects: ['QuorumDurability', 'EpochsOnDisk'],
   },
   {
     name: 'snap-newleader-early', historic: 'ZK-3104-SUSPECT', summary: 'behind a SNAP NEWLEADER comes before what the learner had acked already is sent again',
     edits: [{ file: HANDLER, find: "(this.#plan.type === 'SNAP' ? this.#targetZxid : initialZxid)", replace: 'initialZxid' }],
     hunts: [{ scenario: 'ZK-3104-SUSPECT', servers: 3 }], expects: ['QuorumDurability', 'CommittedLogMonotonicity', 'TotalOrder', 'PrimaryIntegrity'],
+  },
+  {
+    name: 'diff-without-the-journal', historic: 'ZK-2846, ZK-3526', summary: 'a DIFF begins with the oldest group in memory, whatever of the journal comes before it',
+    edits: [
+      ...NOBODY_LOOKS_FOR_HOLES,
+      { file: HANDLER, find: '      this.#cursor = plan.zxid;\n', replace: '      const { history } = this.#context;\n      this.#cursor = history.indexAfter(plan.zxid) < 0 && history.firstIndex < history.endIndex ? history.groupAt(history.firstIndex).firstZxid - 1 : plan.zxid;\n' },
+    ],
+    hunts: [{ scenario: 'ZK-2846', servers: 3 }], expects: ['ProcessConsistency', 'TotalOrder', 'LocalPrimaryOrder', 'QuorumDurability'],
+  },
+  {
+    name: 'memory-taken-for-durable', historic: 'ZK-4712, ZK-4541', summary: 'who follows another leader in the same process takes what it has logged for durable, though the old writes are still on their way to disk',
+    edits: [{ file: LEARNER, find: '    this.#progressAtMs = context.nowMs;\n    const excess', replace: '    this.#progressAtMs = context.nowMs;\n    context.durableSeq = context.seq;\n    context.durableZxid = context.history.lastZxid;\n    const excess' }],
+    hunts: [{ scenario: 'ZK-4712', servers: 3 }], expects: ['QuorumDurability'],
+  },
+  {
+    name: 'uptodate-names-what-was-acked', historic: 'ZAB-SPEC-3', summary: 'UPTODATE carries what the learner had acked at NEWLEADER, and COMMITs go on behind what is committed by then',
+    edits: [{ file: HANDLER, find: "type: 'UPTODATE', zxid: this.#commitSent });", replace: "type: 'UPTODATE', zxid: Math.min(this.#commitSent, this.#targetZxid) });" }],
+    hunts: [{ scenario: 'ZAB-SPEC-3', servers: 3 }], expects: ['SyncRead', 'LocalPrimaryOrder', 'Liveness', 'MonotonicReads'],
+  },
+  {
+    name: 'learner-of-a-former-life', historic: '', summary: 'a leader counts a learner whose process has died and started again',
+    edits: [{ file: 'coord/zab/peer.ts', find: '      this.#leader?.onElectionChannelUp(sid);\n', replace: '' }],
+    hunts: [{ scenario: 'power-failure', servers: 3 }], expects: ['QuorumDurability', 'Liveness'],
+  },
+  {
+    name: 'dial-wait-begins-again', historic: '', summary: 'the wait before a dial begins with each leader anew: leaders that change more often are never dialled',
+    edits: [{ file: LEARNER, find: 'context.lastDialMs + Math.min(', replace: 'context.nowMs + Math.min(' }],
+    hunts: [{ scenario: 'test/sim/regressions/leaders-change-more-often-than-they-are-dialled.json', servers: 5 }], expects: ['Liveness'],
   },
 ];

@@ -8,12 +8,12 @@ export const watchMutants: readonly Mutant[] = [
   {
     name: 'setwatches-from-now', historic: 'ETCD-15271', summary: 'what changed while a client was away is not told when it comes back',
     edits: [{ file: WATCHES, find: '    const since = request.relativeZxid;\n', replace: '    const since = tree.lastProcessedZxid;\n' }],
-    hunts: [{ scenario: 'swarm', servers: 3 }], expects: ['WatchOrder'],
+    hunts: [{ scenario: 'ETCD-15271', servers: 3 }], expects: ['WatchOrder'],
   },
   {
     name: 'setwatches-from-zero', historic: 'ZK-1412', summary: 'a client that comes back is told of changes that it has seen',
     edits: [{ file: WATCHES, find: '    const since = request.relativeZxid;\n', replace: '    const since = 0;\n' }],
-    hunts: [{ scenario: 'swarm', servers: 3 }], expects: ['WatchSpurious'],
+    hunts: [{ scenario: 'ZK-1412', servers: 3 }], expects: ['WatchSpurious'],
   },
   {
     name: 'event-after-reply', historic: '', summary: 'watch events leave at the end of the turn, after replies that show the change',
@@ -27,7 +27,7 @@ export const watchMutants: readonly Mutant[] = [
   {
     name: 'watch-fires-twice', historic: 'ETCD-17247', summary: 'a watch stays after it has fired',
     edits: [{ file: WATCHES, find: '      for (const watcher of taken) this.remove(path, watcher, STANDARD);\n', replace: '' }],
-    hunts: [{ scenario: 'swarm', servers: 3 }], expects: ['WatchSpurious'],
+    hunts: [{ scenario: 'ETCD-17247', servers: 3 }], expects: ['WatchSpurious'],
   },
   {
     name: 'child-watch-misses-deletes', historic: '', summary: 'a child watch does not hear that a child is gone',
@@ -37,6 +37,6 @@ export const watchMutants: readonly Mutant[] = [
   {
     name: 'watches-leak', historic: 'ZK-1382', summary: 'the watches of a connection that is gone stay in the tables',
     edits: [{ file: SERVER, find: '    this.watches.removeAll(connection);\n', replace: '' }],
-    hunts: [{ scenario: 'swarm', servers: 3 }], expects: ['WatchLeak'],
+    hunts: [{ scenario: 'ZK-1382', servers: 3 }], expects: ['WatchLeak'],
   },
 ];

@@ -25,6 +25,16 @@ export const diskStories: readonly Scenario[] = [
       if (t.prng.chance(0.6)) t.crash(`X${i}`, { after: died, plusMs: Math.round(downMs + t.ms(5, 30)) }, t.ms(20, 300));
     }
   }, { crowd: 4, knobs: { segmentBytes: 4 << 10, writeMs: [2, 10] } }),
+  ...stories(['CORDS'], 'a bit of what a server has on disk rots while it is down, and then its leader dies: it knows that it is damaged, does not vote, and has all of it again from another', ['suspect journal', 'SNAP of a suspect'], (t) => {
+    const begun = t.begins();
+    // Or whoever is left with it has been away, and the two of them together do not know what was committed.
+    const alone = t.prng.chance(0.5);
+    if (alone) t.crash('follower as A', { after: begun }, null);
+    t.writes(1, { after: begun, plusMs: 1 }, 40);
+    const rotten = t.fault({ after: begun, plusMs: t.ms(150, 600) }, { kind: 'rot', on: 'follower as F', what: t.prng.pick(['journal', 'journal', 'state batch']), where: t.prng.float(), downMs: t.ms(20, 300) });
+    t.crash('L', { after: rotten, plusMs: alone ? t.ms(0, 15) : t.ms(20, 500) }, t.ms(1200, 2000));
+    if (alone) t.fault({ after: rotten, plusMs: t.ms(15, 100) }, { kind: 'start', on: 'A' });
+  }, { crowd: 3, serverKnobs: { flushIntervalMs: 100 } }),
   ...stories(['ETCD-14370'], 'one server alone: what it has acked is there after it lost its power', ['died alone'], (t) => {
     t.begins();
     for (let i = 0; i < 4; i++) {

@@ -32,11 +32,23 @@ export const sessionStories: readonly Scenario[] = [
   ...stories(['ZK-710'], 'clients move to another server with requests in flight that still arrive at the old one: they are refused there', ['SESSIONMOVED'], (t) => {
     t.begins();
   }, { crowd: 3, manners: { move: 0.25, burst: 5, thinkMs: 60 }, untilMs: 4000 }),
-  ...stories(['ZK-1412', 'ETCD-15271', 'ETCD-17247', 'ZK-706'], 'clients with watches move and are cut off: each event once, none that they have seen, none missed', ['watch event missed'], (t) => {
+  ...stories(['ZK-1412', 'ETCD-15271', 'ETCD-17247'], 'clients with watches move and are cut off: each event once, none that they have seen, none missed', ['watch event missed'], (t) => {
     t.begins();
     t.crash('L', { atMs: t.ms(1500, 2500) }, t.ms(200, 900));
     t.isolate('any', { atMs: t.ms(2500, 3500) }, t.ms(700, 1500));
   }, { crowd: 4, manners: { move: 0.3, burst: 4, thinkMs: 60 }, untilMs: 5000 }),
+  ...stories(['ZK-706'], 'clients that ship have more watches than fit one frame, and lose their connections: all are set again, and what was created in doubt is there once', ['watches set again in parts', 'create in doubt'], (t) => {
+    t.begins();
+    t.crash('L', { atMs: t.ms(1500, 2500) }, t.ms(200, 900));
+    t.isolate('any', { atMs: t.ms(2500, 3500) }, t.ms(700, 1500));
+    t.fault({ atMs: t.ms(3500, 4500) }, { kind: 'restart', on: 'follower', downMs: t.ms(20, 200) });
+  }, { crowd: 4, manners: { kind: 'library', move: 0.2, burst: 6, thinkMs: 60, timeoutMs: 4000 }, untilMs: 5000 }),
+  ...stories(['LEASE'], 'clients that ship fall silent for about as long as their sessions live, while servers are cut off and stopped: none of them believes in its session when the leader has ended it', ['session expired'], (t) => {
+    t.begins();
+    t.isolate('follower', { atMs: t.ms(1200, 2000) }, t.ms(400, 1500));
+    t.fault({ atMs: t.ms(2200, 3500) }, { kind: 'pause', on: 'follower', forMs: t.ms(300, 1200) });
+    t.fault({ atMs: t.ms(3500, 4500) }, { kind: 'slow-network', on: 'follower', extraMs: t.prng.pick([50, 200, 400]), forMs: t.ms(500, 1500) });
+  }, { crowd: 6, manners: { kind: 'library', move: 0.1, stall: 0.1, burst: 4, thinkMs: 120, timeoutMs: 1000 } }),
   ...stories(['ZK-1382'], 'sessions with watches expire and end: their watches do not stay behind', ['session expired', 'watch event'], (t) => {
     t.begins();
     for (const client of [2, 3]) {
