@@ -2,7 +2,7 @@
  * A failure as a file: what broke, what led to it, what to do next, and the plan, with a line for each fault and client so that it can be read,
  * edited and compared. A file that holds a bare plan will do wherever one is asked for.
  */
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, lstatSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { DreyError } from '../../coord/base/errors.ts';
 import type { Plan } from '../plan/plan.ts';
@@ -74,9 +74,20 @@ function shortest(path: string): string {
   return fromHere.startsWith('..') ? path : fromHere;
 }
 
+/** Whole or not at all: a file of that name that is there already stays until the new one has been written. */
 export function writeFailureFile(path: string, file: FailureFile): void {
   makeDir(dirname(path));
-  writeFileSync(path, formatFile(file));
+  const text = formatFile(file);
+  // A pipe or a link is not to be replaced.
+  if (lstatSync(path, { throwIfNoEntry: false })?.isFile() === false) return writeFileSync(path, text);
+  const unfinished = `${path}.${process.pid}.unfinished`;
+  try {
+    writeFileSync(unfinished, text);
+    renameSync(unfinished, path);
+  } catch (error) {
+    rmSync(unfinished, { force: true });
+    throw error;
+  }
 }
 
 /** Not with `recursive`, which never ends where a directory refuses to be made though its parent is there (/proc). */

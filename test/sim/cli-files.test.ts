@@ -1,7 +1,7 @@
 import test from 'ava';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { checkPlan } from '../../sim/cli/check-plan.ts';
 import { examine, doctorCommand } from '../../sim/cli/doctor.ts';
 import { failureName, formatFile, readPlanFile, writeFailure } from '../../sim/cli/failure-file.ts';
@@ -47,6 +47,15 @@ test('a file is read as it was written, and has a line for each fault and client
   const kept = text.split('\n').filter((line) => !line.includes('"id":"f2"'));
   writeFileSync(path, kept.join('\n'));
   t.deepEqual(readPlanFile(path).plan.faults.map(({ id }) => id), ['f1', 'f3', 'f4', 'f5', 'f6']);
+});
+
+(existsSync('/dev/full') ? test : test.skip)('a disk that is full does not take the file that is there', async (t) => {
+  const path = await failureIn('full');
+  const before = readFileSync(path, 'utf8');
+  symlinkSync('/dev/full', `${path}.${process.pid}.unfinished`);
+  await t.throwsAsync(failureIn('full'), { code: 'ENOSPC' });
+  t.is(readFileSync(path, 'utf8'), before);
+  t.deepEqual(readdirSync(dir).filter((name) => name.includes('full')), [basename(path)]);
 });
 
 test('every plan that is drawn can be written and read', (t) => {
