@@ -35,10 +35,13 @@ import type { TxnGroup } from '../zab/txn-group.ts';
 import { Connection, type Waiting } from './connection.ts';
 import { Kind, readRequestFrame, readRevalidatedFrame, readRevalidateFrame, readSyncFrame, readTouchFrame, RequestFrame, revalidatedFrame, revalidateFrame, syncFrame, touchFrame } from './forwarding.ts';
 import { LeaderPipeline } from './leader-pipeline.ts';
-import { CONNECTION_HELD_BYTES_MAX, CONNECTION_OUTSTANDING_MAX, RESUME_SHARE, SERVER_OUTSTANDING_BYTES_MAX, SERVER_OUTSTANDING_MAX, touchIntervalMs } from './limits.ts';
+import { touchIntervalMs } from './limits.ts';
 import { PendingWrites } from './pending-writes.ts';
 import type { ClientPipeline, RemoteAddress } from './pipeline.ts';
 import { ServerCounters, type ServerDescription } from './server-counters.ts';
+import { SessionConnections } from './session-connections.ts';
+import { Throttle } from './throttle.ts';
+import { Touches } from './touches.ts';
 
 export interface ServerConfig {
   readonly sid: number;
@@ -82,9 +85,7 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
   readonly watches = new WatchManager<Connection>();
   readonly connections = new Map<number, Connection>();
   readonly dirtyConnections: Connection[] = [];
-  readonly #bySession = new Map<bigint, Connection>();
-  /** REVALIDATEs that the leader has not answered, by session. */
-  readonly #contests = new Map<bigint, number>();
+  readonly #sessions = new SessionConnections();
   #nextHandle = 1;
   #nextSessionId: bigint;
 
@@ -103,13 +104,11 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
 
   // requests of this server that wait for their commit, and SYNCs and REVALIDATEs by number
   readonly #pending = new PendingWrites();
-  /** Whose faces have been told to stop reading. */
-  readonly #throttled = new Set<Connection>();
+  readonly #throttle = new Throttle(this.#pending);
   #requestNo = 0;
   readonly #byNumber = new Map<number, Waiting>();
   readonly #outbound = new RequestFrame();
-  readonly #touched: Connection[] = [];
-  #nextTouchMs = 0;
+  readonly #touches: Touches;
 
   #leader: LeaderPipeline | null = null;
 
@@ -118,6 +117,7 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
 
   constructor(config: ServerConfig, peer: PeerCore, tree: DataTree, boot: { nowMs: number; wallMs: number }) {
     this.config = config;
+    this.#touches = new Touches(touchIntervalMs(config.tickMs));
     this.peer = peer;
     this.tree = tree;
     this.#nowMs = boot.nowMs;
@@ -183,17 +183,9 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
     this.counters.received++;
     // Its session may end at any moment, and what is answered now would be heard of by the leader too late. Whoever comes back is asked about there.
     if (connection.state === 'open' && this.#nowMs - connection.heardMs >= connection.timeoutMs) return this.#close(connection);
-    this.#heard(connection);
+    this.#touches.heard(connection, this.#nowMs);
     if (connection.holding && (request.op !== OpCode.ping || connection.state === 'connecting')) connection.hold(request.clone());
     else this.#accept(connection, request);
-  }
-
-  /** When it comes, not when what is held goes on: the client's lease counts from before it was sent. */
-  #heard(connection: Connection): void {
-    connection.heardMs = this.#nowMs;
-    if (connection.touched || connection.state !== 'open') return;
-    connection.touched = true;
-    this.#touched.push(connection);
   }
 
   disconnected(handle: number): void {
@@ -203,26 +195,7 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
 
   writable(handle: number): boolean {
     const connection = this.connections.get(handle);
-    if (connection === undefined) return true;
-    const isWritable = this.#hasRoomFor(connection, 1);
-    if (!isWritable) this.#throttled.add(connection);
-    return isWritable;
-  }
-
-  #hasRoomFor(connection: Connection, share: number): boolean {
-    const { count, bytes } = this.#pending;
-    return (
-      connection.outstanding < CONNECTION_OUTSTANDING_MAX * share && connection.heldBytes < CONNECTION_HELD_BYTES_MAX * share &&
-      count < SERVER_OUTSTANDING_MAX * share && bytes < SERVER_OUTSTANDING_BYTES_MAX * share
-    );
-  }
-
-  #resumeFaces(): void {
-    for (const connection of this.#throttled) {
-      if (connection.state !== 'closed' && !this.#hasRoomFor(connection, RESUME_SHARE)) continue;
-      this.#throttled.delete(connection);
-      if (connection.state !== 'closed') connection.sink.resume();
-    }
+    return connection === undefined || this.#throttle.mayRead(connection);
   }
 
   #accept(connection: Connection, request: ClientRequest): void {
@@ -366,7 +339,7 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
   #forget(connection: Connection): void {
     connection.state = 'closed';
     this.connections.delete(connection.handle);
-    if (this.#bySession.get(connection.sessionId) === connection) this.#bySession.delete(connection.sessionId);
+    this.#sessions.forget(connection);
     this.watches.removeAll(connection);
     for (const { kind, requestNo } of connection.queue.takeAll()) if (kind === 'sync') this.#byNumber.delete(requestNo);
     connection.held.takeAll();
@@ -432,12 +405,11 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
   // ------------------------------------------------------------ sessions
 
   #connected(connection: Connection): void {
-    const other = this.#bySession.get(connection.sessionId);
+    const other = this.#sessions.of(connection.sessionId);
     if (other !== undefined && other !== connection) this.#close(other);
-    this.#bySession.set(connection.sessionId, connection);
+    this.#sessions.take(connection);
     connection.state = 'open';
-    this.#heard(connection);
-    connection.contested = this.#contests.has(connection.sessionId);
+    this.#touches.heard(connection, this.#nowMs);
     this.#markDirty(connection);
     connection.sink.connected(connection.timeoutMs, connection.sessionId, connection.password, false);
     this.#release(connection);
@@ -454,19 +426,15 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
    */
   #contest(sessionId: bigint): void {
     this.#flushOutbound();
-    this.#contests.set(sessionId, (this.#contests.get(sessionId) ?? 0) + 1);
-    const other = this.#bySession.get(sessionId);
-    if (other !== undefined) other.contested = true;
+    this.#sessions.contest(sessionId);
   }
 
   #contestOver(sessionId: bigint, accepted: boolean): void {
-    const left = (this.#contests.get(sessionId) ?? 1) - 1;
-    if (left === 0) this.#contests.delete(sessionId);
-    else this.#contests.set(sessionId, left);
-    const other = this.#bySession.get(sessionId);
+    const isLast = this.#sessions.answered(sessionId);
+    const other = this.#sessions.of(sessionId);
     if (other === undefined) return;
     if (accepted) this.#close(other);
-    else if (left === 0) {
+    else if (isLast) {
       other.contested = false;
       this.#release(other);
     }
@@ -486,14 +454,7 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
   }
 
   #tellTouches(): void {
-    if (this.#touched.length === 0) return;
-    const ids: bigint[] = [];
-    for (const connection of this.#touched) {
-      connection.touched = false;
-      // Also if it is closed meanwhile: its client has been answered, and counts its lease from there.
-      ids.push(connection.sessionId);
-    }
-    this.#touched.length = 0;
+    const ids = this.#touches.take(this.#nowMs);
     if (this.#leader !== null) for (const id of ids) this.#leader.touch(id, this.#nowMs);
     else if (ids.length > 0) this.#toLeader(touchFrame(ids));
   }
@@ -589,10 +550,7 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
     empty(out.sends);
     empty(out.actions);
     this.#leader?.expire(this.#nowMs, this.#wallMs);
-    if (this.serving !== 'no' && this.#nowMs >= this.#nextTouchMs) {
-      this.#nextTouchMs = this.#nowMs + touchIntervalMs(this.config.tickMs);
-      this.#tellTouches();
-    }
+    if (this.serving !== 'no' && this.#touches.isDue(this.#nowMs)) this.#tellTouches();
     let peerDeadlineMs: number;
     do {
       this.#leader?.propose(this.#nowMs);
@@ -601,9 +559,9 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
       peerDeadlineMs = drained.deadlineMs;
       for (const effect of drained.effects) this.#carryOut(effect, out);
     } while (this.#answerSyncs() || this.#leader?.hasTxns === true || this.#outbound.count > 0);
-    if (this.#throttled.size > 0) this.#resumeFaces();
+    this.#throttle.resumeFaces();
     out.deadlineMs = peerDeadlineMs;
-    if (this.serving !== 'no' && this.#touched.length > 0) out.deadlineMs = Math.min(out.deadlineMs, this.#nextTouchMs);
+    if (this.serving !== 'no') out.deadlineMs = Math.min(out.deadlineMs, this.#touches.deadlineMs);
     if (this.#leader !== null) out.deadlineMs = Math.min(out.deadlineMs, this.#leader.deadlineMs);
     return out;
   }
@@ -700,7 +658,7 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
     if (txn.type === 'closeSession') {
       this.#leader?.closed(txn.sessionId);
       // Expired, or closed through another connection.
-      const connection = this.#bySession.get(txn.sessionId);
+      const connection = this.#sessions.of(txn.sessionId);
       if (connection !== undefined && connection !== waiting?.connection) this.#close(connection);
     }
   }
@@ -709,8 +667,8 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
     for (const connection of this.connections.values()) this.#close(connection);
     this.#pending.clear();
     this.#byNumber.clear();
-    this.#contests.clear();
-    this.#touched.length = 0;
+    this.#sessions.clearContests();
+    this.#touches.clear();
     if (this.#outbound.count > 0) this.#outbound.finish();
     this.serving = serving;
     this.#epoch = epoch;

@@ -20,7 +20,7 @@ export const watchMutants: readonly Mutant[] = [
     edits: [
       { file: SERVER, find: '    connection.sink.event(type, KeeperState.SyncConnected, path, this.#changeZxid);\n', replace: '    const zxid = this.#changeZxid;\n    this.#late.push(() => connection.sink.event(type, KeeperState.SyncConnected, path, zxid));\n' },
       { file: SERVER, find: '  #changeZxid: Zxid = 0;\n', replace: '  #changeZxid: Zxid = 0;\n  #late: (() => void)[] = [];\n' },
-      { file: SERVER, find: '    if (this.#throttled.size > 0) this.#resumeFaces();\n', replace: '    for (const late of this.#late) late();\n    this.#late = [];\n    if (this.#throttled.size > 0) this.#resumeFaces();\n' },
+      { file: SERVER, find: '    this.#throttle.resumeFaces();\n', replace: '    for (const late of this.#late) late();\n    this.#late = [];\n    this.#throttle.resumeFaces();\n' },
     ],
     hunts: [{ scenario: 'swarm', servers: 3 }, { scenario: 'flood', servers: 3 }], expects: ['WatchOrder'],
   },
