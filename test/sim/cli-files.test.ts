@@ -15,6 +15,7 @@ import { whyCommand } from '../../sim/cli/why.ts';
 import { drawPlan } from '../../sim/plan/draw.ts';
 import type { Plan } from '../../sim/plan/plan.ts';
 import { scenarios } from '../../sim/scenarios/scenarios.ts';
+import { TraceEntry } from '../../sim/world/trace.ts';
 import { fakePlan, fakeResult, fakeSimulator } from '../lib/fake-simulator.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'drey-sim-files-'));
@@ -142,6 +143,26 @@ test('replay: fails still, fails otherwise, passes', async (t) => {
   const [thrown, thrownText] = await replay({ ...needy, run: () => Promise.reject(new TypeError('a bug')) });
   t.is(thrown, 3);
   t.regex(thrownText, /It fails otherwise: TypeError now/);
+});
+
+test('replay: a plan that passes says which of its faults never struck', async (t) => {
+  const path = join(dir, 'misses.json');
+  writeFileSync(path, formatFile(fakePlan({ faults: 3 })));
+  const striking = (ids: readonly string[]): Simulator => ({
+    ...needy,
+    run: async (plan, options) => {
+      for (const id of ids) options?.onTrace?.(new TraceEntry(1, 'nemesis', 'pause', { id }));
+      return fakeResult(plan, null);
+    },
+  });
+  const replay = async (ids: readonly string[], json: boolean): Promise<string> => {
+    const { io: to, text } = io();
+    t.is(await replayCommand(striking(ids), path, { trace: false, json }, to), 0);
+    return text();
+  };
+  t.regex(await replay(['f1', 'f3'], false), /^It passes; .*\n1 of 3 faults never struck: .*\n {2}f2 +\S.*$/);
+  t.regex(await replay(['f1', 'f2', 'f3'], false), /^It passes; [^\n]*$/);
+  t.deepEqual((JSON.parse(await replay(['f1'], true)) as { neverStruck: string[] }).neverStruck, ['f2', 'f3']);
 });
 
 test('replay: a run that could not be repeated is run twice', async (t) => {
