@@ -49,7 +49,7 @@ export const electionMutants: readonly Mutant[] = [
     hunts: [{ scenario: 'ZK-1277', servers: 3 }], expects: ['Liveness'],
   },
   {
-    name: 'accepted-epoch-not-durable', historic: 'ZK-335, ZK-2307', summary: 'ACKEPOCH is sent before acceptedEpoch is on disk',
+    name: 'accepted-epoch-not-durable', historic: 'ZK-335, ZK-790, ZK-1082, ZK-4269', summary: 'ACKEPOCH is sent before acceptedEpoch is on disk',
     edits: [{ file: 'coord/zab/learner.ts', find: '    this.#ackEpochAfterSeq = context.seq;', replace: '    this.#ackEpochAfterSeq = 0;' }],
     hunts: [{ scenario: 'ZK-335', servers: 3 }], expects: ['QuorumDurability'],
   },

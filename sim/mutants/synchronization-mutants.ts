@@ -23,7 +23,7 @@ export const synchronizationMutants: readonly Mutant[] = [
     hunts: [{ scenario: 'ZK-4646', servers: 3 }], expects: ['QuorumDurability'],
   },
   {
-    name: 'newleader-acked-early', historic: 'ZK-3911, ZK-3023', summary: 'NEWLEADER is acked before the history that it ends is durable',
+    name: 'newleader-acked-early', historic: 'ZK-3911, ZK-3023, ZK-4785', summary: 'NEWLEADER is acked before the history that it ends is durable',
     edits: [
       {
         file: LEARNER,
@@ -32,7 +32,7 @@ export const synchronizationMutants: readonly Mutant[] = [
       },
       { file: LEARNER, find: "if (this.#phase !== 'newleader' || context.durableSeq < this.#newLeaderSeq) return", replace: "if (this.#phase !== 'newleader') return" },
     ],
-    hunts: [{ scenario: 'ZK-3911', servers: 3 }, { scenario: 'ZK-3023', servers: 3 }], expects: ['QuorumDurability'],
+    hunts: [{ scenario: 'ZK-3911', servers: 3 }, { scenario: 'ZK-4785', servers: 3 }], expects: ['QuorumDurability'],
   },
   {
     name: 'established-without-newleader-acks', historic: 'ZK-3911', summary: 'a leader is established by ACKEPOCHs: it serves before a quorum has its history',
@@ -162,5 +162,13 @@ export const synchronizationMutants: readonly Mutant[] = [
     name: 'dial-wait-begins-again', historic: '', summary: 'the wait before a dial begins with each leader anew: leaders that change more often are never dialled',
     edits: [{ file: LEARNER, find: 'context.lastDialMs + Math.min(', replace: 'context.nowMs + Math.min(' }],
     hunts: [{ scenario: 'test/sim/regressions/leaders-change-more-often-than-they-are-dialled.json', servers: 5 }], expects: ['Liveness'],
+  },
+  {
+    name: 'snap-skips-the-meanwhile', historic: 'ZK-3104, ZK-962', summary: 'a SNAP is taken to hold all that was proposed when it was sent: what it does not hold is skipped for good',
+    edits: [
+      ...NOBODY_LOOKS_FOR_HOLES,
+      { file: HANDLER, find: '    this.#cursor = baseZxid;\n', replace: '    this.#cursor = this.#context.history.lastZxid;\n' },
+    ],
+    hunts: [{ scenario: 'ZK-3104', servers: 3 }, { scenario: 'ZK-962', servers: 3 }], expects: ['ProcessConsistency', 'TotalOrder', 'LocalPrimaryOrder', 'QuorumDurability', 'Digest'],
   },
 ];

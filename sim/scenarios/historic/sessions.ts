@@ -55,7 +55,7 @@ export const sessionStories: readonly Scenario[] = [
       t.op(client, 'abandon', { atMs: t.ms(1200, 2000) });
       t.op(client, 'connect', { atMs: t.ms(4500, 5000) });
     }
-  }, { crowd: 4, manners: { timeoutMs: 1000, move: 0.05 } }),
+  }, { crowd: 4, manners: { timeoutMs: 1000, move: 0.3, stall: 0.05 } }),
   ...stories(['ZK-1675'], 'a leader is cut off and does not know; a client asks it for sync and reads: it must not be shown the past', ['SYNC at a deposed leader'], (t) => {
     const begun = t.begins();
     const cut = t.isolate('L', { after: begun, plusMs: t.ms(5, 30) }, t.ms(1500, 2500));
