@@ -76,9 +76,9 @@ export const sessionMutants: readonly Mutant[] = [
   {
     name: 'old-connection-goes-on', historic: 'K3', summary: 'what an old connection holds follows the REVALIDATE of its session: older writes come after newer ones',
     edits: [
-      { file: SERVER, find: '    this.#flushOutbound();\n    this.#contests.set(', replace: '    this.#contests.set(' },
-      { file: SERVER, find: '    if (other !== undefined) other.contested = true;\n', replace: '    void other;\n' },
-      { file: SERVER, find: '    connection.contested = this.#contests.has(connection.sessionId);\n', replace: '' },
+      { file: SERVER, find: '    this.#flushOutbound();\n    this.#sessions.contest(sessionId);\n', replace: '    this.#sessions.contest(sessionId);\n' },
+      { file: 'coord/server/session-connections.ts', find: '    if (connection !== undefined) connection.contested = true;\n', replace: '    void connection;\n' },
+      { file: 'coord/server/session-connections.ts', find: '    connection.contested = this.#contests.has(connection.sessionId);\n', replace: '' },
     ],
     hunts: [{ scenario: 'ZK-710', servers: 3 }], expects: ['SessionOrder'],
   },
