@@ -6,6 +6,7 @@ import { Command, CommanderError } from 'commander';
 import { readFileSync } from 'node:fs';
 import { AssertionFailed } from './coord/base/assert.ts';
 import { DreyError } from './coord/base/errors.ts';
+import { EXIT_USAGE } from './sim/cli/exit-codes.ts';
 
 interface Entry {
   readonly summary: string;
@@ -23,7 +24,7 @@ const commands: Record<string, Entry> = {
   jobmanager: { summary: 'run a job manager; the elected one leads', load: async () => (await import('./orchestrator/cli/jobmanager.ts')).jobmanagerCommand() },
   taskmanager: { summary: 'run a task manager with a number of slots', load: async () => (await import('./orchestrator/cli/taskmanager.ts')).taskmanagerCommand() },
   demo: { summary: 'kill the leader, the job master and a worker, and count what was lost', load: async () => (await import('./orchestrator/cli/demo.ts')).demoCommand() },
-  sim: { summary: 'run fault-injection simulations, by seed', load: async () => (await import('./sim/cli/sim.ts')).simCommand(), didNotRun: 64 },
+  sim: { summary: 'run fault-injection simulations, by seed', load: async () => (await import('./sim/cli/sim.ts')).simCommand(), didNotRun: EXIT_USAGE },
 };
 
 function version(): string {

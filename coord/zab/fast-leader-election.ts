@@ -22,7 +22,7 @@ import type { PeerContext } from './peer-context.ts';
 const RESEND_FACTOR_MAX = 16;
 
 /** Whether vote a is to be preferred to b. */
-export function outranks(a: Vote, b: Vote): boolean {
+function outranks(a: Vote, b: Vote): boolean {
   if (a.peerEpoch !== b.peerEpoch) return a.peerEpoch > b.peerEpoch;
   if (a.zxid !== b.zxid) return a.zxid > b.zxid;
   return a.sid > b.sid;

@@ -25,8 +25,8 @@ import { reachedByQuorum } from './quorum.ts';
 import type { TxnGroup } from './txn-group.ts';
 
 /** A leader gives up its epoch this many txns before the counter ends: more than are ever proposed between two drains. */
-export const ROLLOVER_MARGIN = 1 << 20;
-export const ROLLOVER_COUNTER = COUNTER_MAX - ROLLOVER_MARGIN;
+const ROLLOVER_MARGIN = 1 << 20;
+const ROLLOVER_COUNTER = COUNTER_MAX - ROLLOVER_MARGIN;
 
 export type LeaderPhase = 'discovery' | 'synchronization' | 'broadcast';
 

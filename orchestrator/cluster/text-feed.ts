@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../../' : '../../../', import.meta.url));
 const TICK_MS = 20;
 
-export function corpus(): string[] {
+function corpus(): string[] {
   const pages = ['README.md', 'LICENSE', ...readdirSync(join(root, 'docs'), { recursive: true }).map(String).filter((name) => name.endsWith('.md')).sort().map((name) => join('docs', name))];
   return pages.flatMap((page) => readFileSync(join(root, page), 'utf8').split('\n')).map((line) => line.trim()).filter((line) => line !== '');
 }

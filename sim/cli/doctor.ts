@@ -46,7 +46,7 @@ export async function examine(simulator: Simulator, plan: Plan): Promise<{ reado
   return { divergence: diverge(first.lines, second.lines), hashes: [first.hash, second.hash], entries: first.lines.length };
 }
 
-export function diverge(first: readonly string[], second: readonly string[]): Divergence | null {
+function diverge(first: readonly string[], second: readonly string[]): Divergence | null {
   const longer = Math.max(first.length, second.length);
   let at = 0;
   while (at < longer && first[at] === second[at]) at++;

@@ -237,10 +237,6 @@ export class CrashableJournalFiles implements JournalFiles {
     return used;
   }
 
-  get writesInFlight(): number {
-    return this.#writes.size;
-  }
-
   // ---------------------------------------------------------------- inside
 
   /** For OpenFile. */

@@ -16,7 +16,7 @@ export function permits(acl: readonly Acl[], perms: number, ids: readonly AuthId
 }
 
 /** The ACL that is stored for the one that was asked for; null: none can be. */
-export function storedAcl(asked: readonly Acl[] | null, ids: readonly AuthId[]): readonly Acl[] | null {
+function storedAcl(asked: readonly Acl[] | null, ids: readonly AuthId[]): readonly Acl[] | null {
   if (asked === null || asked.length === 0) return null;
   const stored: Acl[] = [];
   const add = (entry: Acl): void => {

@@ -107,7 +107,7 @@ export class Replies {
   }
 }
 
-export function relatedTo(call: Call, zxid: Zxid): Related {
+function relatedTo(call: Call, zxid: Zxid): Related {
   return { processes: [`client-${call.client}`], zxids: call.ackedBefore > 0 ? [zxid, call.ackedBefore] : [zxid], sessions: [call.sessionId], paths: call.path === '' ? [] : [call.path] };
 }
 

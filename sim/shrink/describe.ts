@@ -10,7 +10,7 @@ export function describeOp({ client, op, path, times, when }: OpPlan): string {
   return `${op}${path === undefined ? '' : ` ${path}`}${times === undefined || times === 1 ? '' : ` × ${times}`} of client-${client} ${describeMoment(when)}`;
 }
 
-export function describeMoment({ atMs, after, event, plusMs }: Moment): string {
+function describeMoment({ atMs, after, event, plusMs }: Moment): string {
   const parts: string[] = [];
   if (atMs !== undefined) parts.push(`${event === undefined ? 'at' : 'from'} ${time(atMs)}`);
   if (after !== undefined) parts.push(`after ${after}`);

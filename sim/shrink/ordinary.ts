@@ -5,11 +5,11 @@ import type { Knobs, ServerKnobs } from '../world/knobs.ts';
 
 const quiet = quietPlan('ordinary', { seed: '', servers: 1 }, 1);
 
-export const ORDINARY_KNOBS: Knobs = quiet.knobs;
-export const ORDINARY_SERVER_KNOBS: ServerKnobs = quiet.serverKnobs[0] as ServerKnobs;
-export const ORDINARY_CLOCK: ClockPlan = quiet.clocks[0] as ClockPlan;
+const ORDINARY_KNOBS: Knobs = quiet.knobs;
+const ORDINARY_SERVER_KNOBS: ServerKnobs = quiet.serverKnobs[0] as ServerKnobs;
+const ORDINARY_CLOCK: ClockPlan = quiet.clocks[0] as ClockPlan;
 /** Of a client that draws: it stays where it is, and sends one thing at a time. */
-export const ORDINARY_MANNERS: Pick<ClientPlan, 'move' | 'stall' | 'misbehave' | 'timeoutMs' | 'burst' | 'thinkMs'> = pickManners(quiet.clients[0] as ClientPlan);
+const ORDINARY_MANNERS: Pick<ClientPlan, 'move' | 'stall' | 'misbehave' | 'timeoutMs' | 'burst' | 'thinkMs'> = pickManners(quiet.clients[0] as ClientPlan);
 
 function pickManners({ move, stall, misbehave, timeoutMs, burst, thinkMs }: ClientPlan): typeof ORDINARY_MANNERS {
   return { move, stall, misbehave, timeoutMs, burst, thinkMs };

@@ -48,7 +48,7 @@ const OP_RUNS_MAX = 120;
 /** Above any number that an operation of a run has. */
 const LAST_OP = 999_999;
 
-export function sizeOf(plan: Plan, result: RunResult): Size {
+function sizeOf(plan: Plan, result: RunResult): Size {
   const drawn = plan.clients.reduce((sum, { id }) => sum + sentBy(plan, id, drawnBy(result, id)).length, 0);
   return { faults: plan.faults.length, clients: plan.clients.length, ops: drawn + plan.ops.reduce((sum, { times = 1 }) => sum + times, 0), servers: plan.servers, virtualMs: result.virtualMs, settings: unusual(plan) };
 }

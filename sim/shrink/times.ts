@@ -16,7 +16,7 @@ function complexity(n: number): number {
 }
 
 /** The same moment, rounder: 1,203.7 may become 1,000, 1,200, 1,203, or a step later. */
-export function rounderMoments(n: number): readonly number[] {
+function rounderMoments(n: number): readonly number[] {
   const candidates = STEPS.flatMap((step) => [Math.floor(n / step) * step, Math.ceil(n / step) * step]);
   return [...new Set(candidates)].filter((each) => complexity(each) < complexity(n)).toSorted((a, b) => complexity(a) - complexity(b) || Math.abs(a - n) - Math.abs(b - n));
 }

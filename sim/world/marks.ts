@@ -9,7 +9,7 @@ export const COMMON_MARKS = [
 ] as const;
 
 /** Of stories (scenarios/historic). */
-export const STORY_MARKS = [
+const STORY_MARKS = [
   'died after NEWLEADER was acked', 'died at an ACK', 'died with NEWLEADER on its way to disk', 'died between NEWLEADER and its epoch on disk',
   'a proposal before NEWLEADER is acked', 'commit between NEWLEADER and UPTODATE', 'died amid a DIFF', 'new role with writes in flight',
   'a leader that was synchronized sends a DIFF', 'broken at TRUNC', 'the leader died before its SNAP was durable', 'died at NEWLEADER behind a SNAP',
@@ -29,7 +29,7 @@ export const CLUSTER_MARKS = [
   'ack lost', 'EndTxn again', 'late EndTxn', 'transaction aborted', 'empty transaction', 'producer fenced', 'splits added',
 ] as const;
 
-export const MARKS = [...COMMON_MARKS, ...STORY_MARKS, ...CLUSTER_MARKS] as const;
+const MARKS = [...COMMON_MARKS, ...STORY_MARKS, ...CLUSTER_MARKS] as const;
 export type Mark = (typeof MARKS)[number];
 
 export class Marks {
@@ -38,8 +38,4 @@ export class Marks {
   hit(mark: Mark, times = 1): void {
     this.counts[mark] += times;
   }
-}
-
-export function addMarks(total: Record<Mark, number>, marks: Readonly<Record<Mark, number>>): void {
-  for (const mark of MARKS) total[mark] += marks[mark];
 }

@@ -21,7 +21,7 @@ export interface SimServerOptions {
   readonly own: ServerKnobs;
 }
 
-export const SIM_TICK_MS = 500;
+const SIM_TICK_MS = 500;
 const REAP_INTERVAL_MS = 700;
 const RESTART_MS = 300;
 

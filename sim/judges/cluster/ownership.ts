@@ -12,7 +12,7 @@ export interface RunningTask {
 }
 
 /** "job/vertex/subtask" of an execution id. */
-export function subtaskOf(executionId: string): string {
+function subtaskOf(executionId: string): string {
   return executionId.slice(0, executionId.lastIndexOf('/'));
 }
 export function attemptOf(executionId: string): number {
