@@ -51,6 +51,8 @@ export class LeaderPipeline {
    * for a while. Clients count their leases from the requests that were answered, so nobody is expired before that time is over too.
    */
   readonly #hearsayMs: number;
+  /** Through which server a session was heard of last, by origin; null: not yet under this leader. */
+  readonly #heardThrough = new Map<bigint, number | null>();
   /** Which server a session is connected to, by origin. */
   readonly #owner = new Map<bigint, number>();
   #lastProposed: Zxid;
@@ -71,7 +73,7 @@ export class LeaderPipeline {
     this.#hearsayMs = touchIntervalMs(config.tickMs) + (config.detectMs ?? 0);
     this.#lastProposed = Math.max(peer.lastZxid, makeZxid(epoch, 0));
     // A new leader gives every session its whole timeout again.
-    for (const [sessionId, session] of tree.sessions) this.#track(sessionId, session.timeoutMs, nowMs);
+    for (const [sessionId, session] of tree.sessions) this.#track(sessionId, session.timeoutMs, null, nowMs);
     this.#reapIntervalMs = config.reapIntervalMs ?? REAP_INTERVAL_MS;
     this.#nextReapMs = nowMs + this.#reapIntervalMs;
   }
@@ -85,13 +87,27 @@ export class LeaderPipeline {
 
   // ------------------------------------------------------------ sessions
 
-  #track(sessionId: bigint, timeoutMs: number, nowMs: number): void {
+  #track(sessionId: bigint, timeoutMs: number, through: number | null, nowMs: number): void {
     this.#tracker.track(sessionId, timeoutMs + this.#hearsayMs, nowMs);
+    this.#heardThrough.set(sessionId, through);
   }
 
-  touch(sessionId: bigint, nowMs: number): void {
+  touch(sessionId: bigint, originId: number, nowMs: number): void {
     this.onSession?.('heard', sessionId, nowMs);
     this.#tracker.touch(sessionId, nowMs);
+    if (this.#tracker.expiresMs(sessionId) !== null) this.#heardThrough.set(sessionId, originId);
+  }
+
+  /**
+   * A server that is lost may have answered its clients until now, also those that had been silent for almost their whole timeout, and could tell
+   * nobody: their leases count from there. Once only, so that a server that comes and goes keeps no session of which it says nothing.
+   */
+  #mayHaveHeard(originId: number, nowMs: number): void {
+    for (const [sessionId, through] of this.#heardThrough) {
+      if (through !== null && through !== originId) continue;
+      if (this.#tracker.expiresMs(sessionId) !== null) this.touch(sessionId, originId, nowMs);
+      this.#heardThrough.delete(sessionId);
+    }
   }
 
   /** The session's timeout if it lives and the password is right, else 0. From now on it is connected to this origin. */
@@ -99,12 +115,13 @@ export class LeaderPipeline {
     const session = this.#tree.sessions.get(sessionId);
     if (session === undefined || !this.#prep.hasSession(sessionId) || !sameBytes(session.password, password)) return 0;
     this.#owner.set(sessionId, originId);
-    this.touch(sessionId, nowMs);
+    this.touch(sessionId, originId, nowMs);
     return session.timeoutMs;
   }
 
   closed(sessionId: bigint): void {
     this.#owner.delete(sessionId);
+    this.#heardThrough.delete(sessionId);
   }
 
   /** A new leader does not know where sessions are: the first server that writes for one owns it. */
@@ -150,7 +167,7 @@ export class LeaderPipeline {
       if (body.length !== SESSION_BODY_BYTES) throw new DreyError('COORD_PEER_FRAME', 'createSession without a timeout and a password');
       const timeoutMs = new DataView(body.buffer, body.byteOffset).getInt32(0);
       txn = prep.createSession(sessionId, timeoutMs, body.slice(4), zxid);
-      this.#track(sessionId, timeoutMs, nowMs);
+      this.#track(sessionId, timeoutMs, originId, nowMs);
       this.onSession?.('heard', sessionId, nowMs);
       this.#owner.set(sessionId, originId);
     } else if (!prep.hasSession(sessionId)) {
@@ -201,7 +218,8 @@ export class LeaderPipeline {
   quorumConfirmed(token: number): void {
     for (const sync of this.#syncs) if (sync.token === token) sync.confirmed = true;
   }
-  learnerDown(channel: number): void {
+  learnerDown(channel: number, originId: number, nowMs: number): void {
+    this.#mayHaveHeard(originId, nowMs);
     this.#syncs = this.#syncs.filter((sync) => sync.channel !== channel);
   }
   /** Takes out those that can be answered now. */

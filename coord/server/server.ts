@@ -455,7 +455,7 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
 
   #tellTouches(): void {
     const ids = this.#touches.take(this.#nowMs);
-    if (this.#leader !== null) for (const id of ids) this.#leader.touch(id, this.#nowMs);
+    if (this.#leader !== null) for (const id of ids) this.#leader.touch(id, this.#originId, this.#nowMs);
     else if (ids.length > 0) this.#toLeader(touchFrame(ids));
   }
 
@@ -510,7 +510,7 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
         });
         return;
       case Kind.TOUCH:
-        if (leader !== null) readTouchFrame(frame, (sessionId) => leader.touch(sessionId, this.#nowMs));
+        if (leader !== null) readTouchFrame(frame, (sessionId) => leader.touch(sessionId, originId, this.#nowMs));
         return;
       case Kind.REVALIDATE: {
         if (leader === null || channel === null) return;
@@ -606,7 +606,7 @@ export class Server implements Omit<ClientPipeline, 'stats'> {
       case 'learnerUp':
         return;
       case 'learnerDown':
-        this.#leader?.learnerDown(effect.channel);
+        this.#leader?.learnerDown(effect.channel, effect.originId, this.#nowMs);
         return;
       case 'dialLearner':
       case 'closeChannel':

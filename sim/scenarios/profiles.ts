@@ -82,7 +82,7 @@ export const profiles: readonly Scenario[] = [
     summary: 'a quorum or all servers lose power, and what was not synced, at the worst moments', pool: ['power-failure', 'power-failures', ...CRASHES, 'slow-disk', 'stall-disk'], always: ['power-failure', 'power-failures', 'power-failures'], boutsMax: 1,
     change: (plan, prng) => ({ ...plan, knobs: { ...plan.knobs, writeMs: prng.pick([[0.1, 1], [1, 8], [2, 30], [5, 60]] as const), segmentBytes: prng.pick([8 << 10, 8 << 10, 64 << 10]) } }),
   }),
-  profile('bitrot', { summary: 'disks that rot wherever the journal can know of it, on any number of servers: safety only', pool: ['disk-error', 'disk-full', 'crash-any', 'kill', 'crash-in-sync', 'restart', 'power-failure'], always: ['rot', 'rot', 'misdirect', 'misdirect', 'roll-back'], boutsMax: 1, change: (plan) => ({ ...plan, diskBudget: false }) }),
+  profile('bitrot', { summary: 'disks that rot, write to the wrong place and go back to what they were, wherever the journal can know of it, on any number of servers: safety only', pool: ['disk-error', 'disk-full', 'crash-any', 'kill', 'crash-in-sync', 'restart', 'power-failure'], always: ['rot', 'rot', 'misdirect', 'misdirect', 'roll-back'], boutsMax: 1, change: (plan) => ({ ...plan, diskBudget: false }) }),
   profile('clock', {
     summary: 'clocks that run at half or twice the rate, jump and strobe, with stalls and the loss of leaders', pool: ['clock-jump', 'clock-rate', 'clock-strobe', 'pause', 'crash-leader', 'cut-leader', 'slow-server', 'cut-pair'], always: ['clock-rate', 'clock-strobe'], boutsMax: 2,
     change: (plan, prng) => ({ ...plan, clocks: plan.clocks.map(() => ({ rate: prng.pick([0.5, 0.9, 1, 1, 1.1, 2]), wallOffMs: prng.pick([0, 0, -250_000, 250_000, 86_400_000]) })) }),

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { makeZxid } from '../../../coord/base/zxid.ts';
-import { Kind, readRequestFrame, readRevalidateFrame, readTouchFrame, revalidatedFrame, syncFrame } from '../../../coord/server/forwarding.ts';
+import { Kind, readRequestFrame, readRevalidateFrame, readTouchFrame, revalidatedFrame, syncFrame, touchFrame } from '../../../coord/server/forwarding.ts';
 import { Server } from '../../../coord/server/server.ts';
 import { DataTree } from '../../../coord/tree/data-tree.ts';
 import { TxnGroupEncoder } from '../../../coord/tree/txn-codec.ts';
@@ -269,6 +269,33 @@ test('a session is not expired while a request that a server has answered may no
   }
   t.true(expiredMs >= 4000 + 250 + detectMs, `at ${expiredMs} ms`);
   t.true(expiredMs <= 4000 + 2 * tickMs, `at ${expiredMs} ms`);
+});
+
+test('the lease of a client that a lost server may have answered until then is not over before the session', (t) => {
+  const expiredMs = (lost: readonly { readonly atMs: number; readonly originId: number }[]): number => {
+    const peer = new ScriptedPeer();
+    const server = new Server(
+      { sid: 2, standalone: false, voters: 3, tickMs: 2000, detectMs: 1000, minSessionTimeoutMs: 4000, maxSessionTimeoutMs: 40_000, juteMaxBuffer: 0xfffff, digest: (text) => text, superDigest: null, configData: '' },
+      peer, new DataTree(), { nowMs: 0, wallMs: 1_700_000_000_000 },
+    );
+    server.tree.apply({ zxid: makeZxid(1, 1), timeMs: 0, sessionId: 0n, originId: 0, requestNo: 0 }, { type: 'createSession', sessionId: 5n, timeoutMs: 4000, password: Buffer.alloc(16) });
+    peer.queue({ type: 'serving', serving: 'leader', epoch: 1, originId: 0 });
+    peer.queue({ type: 'pipeline', channel: 7, sid: 3, originId: 9, body: touchFrame([5n]) });
+    server.drain();
+    for (let nowMs = 0; nowMs <= 30_000; nowMs += 50) {
+      for (const { atMs, originId } of lost) if (atMs === nowMs) peer.queue({ type: 'learnerDown', channel: 7, sid: 3, originId });
+      server.time(nowMs, 0);
+      server.drain();
+      if (peer.events.some(({ type }) => type === 'propose')) return nowMs;
+    }
+    return Infinity;
+  };
+  const calmMs = expiredMs([]);
+  // It had been silent for long, was answered just before its server was lost, and nobody could tell.
+  t.true(expiredMs([{ atMs: 4500, originId: 9 }]) >= 4500 + 4000);
+  t.is(expiredMs([{ atMs: 4500, originId: 8 }]), calmMs, 'it was not connected there');
+  // A server that comes and goes and says nothing of it does not keep it.
+  t.is(expiredMs([4500, 7000, 9500, 12_000].map((atMs) => ({ atMs, originId: 9 }))), expiredMs([{ atMs: 4500, originId: 9 }]));
 });
 
 test('who comes back after a silence of its whole timeout is not answered: the leader may be ending the session', (t) => {
