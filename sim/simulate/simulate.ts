@@ -4,7 +4,7 @@
  */
 import { DreyError } from '../../coord/base/errors.ts';
 import { Prng } from '../../coord/base/prng.ts';
-import type { JobDefinition } from '../../orchestrator/api/job.ts';
+import type { JobDefinition, JobOptions } from '../../orchestrator/api/job.ts';
 import type { DeliveryGuarantee } from '../../orchestrator/api/sink.ts';
 import type { Json } from '../../orchestrator/api/source.ts';
 import { buildGraph } from '../../orchestrator/graph/build-graph.ts';
@@ -38,7 +38,7 @@ export interface SimulateOptions {
   readonly slots?: number;
   /** Partitions of each source. */
   readonly partitions?: number;
-  /** Virtual ms over which the records come in, and faults strike. */
+  /** Virtual ms over which the records come in, and faults strike. Checkpoints are at most an eighth of it apart, whatever the job says. Default 8000. */
   readonly forMs?: number;
   /** Sees what happens, line by line. */
   readonly trace?: (line: string) => void;
@@ -78,6 +78,8 @@ const FOR_MS = 8000;
 /** Checkpoints that time out, restarts that wait for their delay: a minute each, unless the job says otherwise. */
 const HEALED_BOUND_MS = 300_000;
 const RECENT_LINES = 12;
+/** While records come in, at least: a job whose own interval is longer than that would only ever begin again from its start. */
+const CHECKPOINTS_MIN = 8;
 
 /** Throws DreyError SIM_OPTIONS, SIM_INPUT or SIM_TOO_SMALL for what cannot be run, and SimulationFailed, whose message has the cause, the seed and how to see it again. */
 export async function simulate(job: JobDefinition, options: SimulateOptions): Promise<Simulated> {
@@ -122,7 +124,7 @@ async function runAlone(job: JobDefinition, options: SimulateOptions, faults: re
     },
   });
   const { cluster, world } = driver;
-  const ends = simulatedEnds(job, options.params ?? {}, options.input, cluster, partitions);
+  const ends = simulatedEnds({ ...job, options: checkpointed(job.options, forMs) }, options.params ?? {}, options.input, cluster, partitions);
   driver.prepare(cluster.prepare(ends.definition, options.params ?? {}), null);
   for (const topic of ends.inputs.keys()) cluster.kafka.createTopic(topic, partitions);
   for (const topic of ends.outputs.keys()) cluster.kafka.createTopic(topic, 1);
@@ -167,6 +169,12 @@ function planOf(job: JobDefinition, options: SimulateOptions, faults: readonly S
   const plan = quietPlan(`simulate/${job.name}`, { seed, servers }, 0);
   const prng = new Prng(`simulate/${seed}`);
   return { ...plan, cluster, untilMs: forMs, faults: faults.length === 0 ? [] : drawClusterFaults(prng, mixOf(faults), cluster, servers, forMs) };
+}
+
+function checkpointed(options: JobOptions, forMs: number): JobOptions {
+  const longestMs = Math.max(10, Math.floor(forMs / CHECKPOINTS_MIN));
+  const { intervalMs = Infinity } = options.checkpoint ?? {};
+  return intervalMs <= longestMs ? options : { ...options, checkpoint: { ...options.checkpoint, intervalMs: longestMs } };
 }
 
 /** The records come in bit by bit. */
