@@ -47,8 +47,8 @@ export class Arena {
   onLeaderLost: () => void = () => {};
   /** So many bytes a ms go to and from clients. */
   onNarrow: (server: SimServer, bytesPerMs: number) => void = () => {};
-  /** A disk is about to be damaged: it has kept its word so far. */
-  onDamage: (server: SimServer) => void = () => {};
+  /** A disk is about to be damaged, it has kept its word so far; and then it has been (`done`). */
+  onDamage: (server: SimServer, done: boolean) => void = () => {};
 
   constructor(world: World, network: Network, servers: readonly SimServer[], options: { readonly budget: boolean; readonly untilMs: number }) {
     this.world = world;
@@ -193,6 +193,7 @@ export class Arena {
     return this.servers.length >= 3 && [...this.#rotten.keys()].every((rotten) => rotten === server);
   }
   damaged(server: SimServer): void {
+    this.onDamage(server, true);
     this.#rotten.set(server, server.process.alive ? server.quorumPeer?.server : null);
   }
   /** Two servers have each other's disk: damage that nobody has come upon yet is now the other's. */

@@ -35,7 +35,7 @@ export function rot(arena: Arena, server: SimServer, what: Rot, where: number, d
   if (!arena.mayDamage(server)) return false;
   // What it will come back to is known only when it is down; whoever is down already stays down for as long as that was planned.
   const wentDown = arena.takeDown(server, strike.id, 'durable');
-  arena.onDamage(server);
+  arena.onDamage(server, false);
   const damage = harm(server, what, where);
   if (damage !== null) {
     arena.world.trace('nemesis', `${damage} of ${server.process.name}`);
@@ -51,7 +51,7 @@ export function misdirect(arena: Arena, server: SimServer, what: Misdirect, wher
   // While it begins to run, nobody can say what it has read already.
   if (downMs === null && server.process.alive && !server.serving) return false;
   const wentDown = downMs !== null && arena.takeDown(server, strike.id, 'durable');
-  arena.onDamage(server);
+  arena.onDamage(server, false);
   const damage = what === 'journal' ? misplaceRecord(server, where, strike) : misplaceValue(server, where, strike);
   if (damage !== null) {
     arena.world.trace('nemesis', `${damage} of ${server.process.name}`);
@@ -194,7 +194,7 @@ export function rollBack(arena: Arena, server: SimServer, what: RollBack, downMs
 /** The file that was the newest when the image was taken: what it has got since is gone, if something bears witness of it. */
 function rollBackFile(arena: Arena, server: SimServer, image: ReadonlyMap<string, Uint8Array>, downMs: number, strike: Strike): boolean {
   const wentDown = arena.takeDown(server, strike.id, 'durable');
-  arena.onDamage(server);
+  arena.onDamage(server, false);
   const names = new Set(server.files.names());
   let isDamaged = false;
   for (const [name, bytes] of image) {

@@ -40,6 +40,8 @@ export class Durability {
   readonly #offered = new Map<number, number>();
   /** Set once the ensemble is known. */
   voters = 0;
+  /** Disks with damage: read from the beginning, what is missing in them tells nothing of what was removed. */
+  readonly #holed = new Set<Disk['files']>();
   /** How often a server has come back to another disk than before. */
   disksChanged = 0;
   /** Some disk has been damaged, lost or swapped. */
@@ -65,12 +67,18 @@ export class Durability {
     this.#down.add(sid);
   }
 
+  damages(sid: number): void {
+    const files = this.#disks.get(sid)?.files;
+    if (files !== undefined) this.#holed.add(files);
+  }
+
   /** The server's log as its disk holds it now. */
   log(sid: number): DurableLog | null {
     const disk = this.#disks.get(sid);
     if (disk === undefined) return null;
     let log = this.#logs.get(sid);
     if (log !== undefined && this.#down.has(sid)) return log;
+    const isFresh = log === undefined || log.files !== disk.files;
     if (log === undefined || log.files !== disk.files) {
       log = new DurableLog({ files: disk.files, kvs: disk.kvs }, (zxid) => this.#committed.chainOf(zxid));
       this.#logs.set(sid, log);
@@ -79,7 +87,8 @@ export class Durability {
     log.update((from) => {
       lost = Math.min(from, this.#committed.lastZxid);
     });
-    if (lost > 0 && log.lastZxid > 0 && log.lastZxid < lost && this.#committed.chainOf(lost) !== undefined) {
+    const isTold = !isFresh || !this.#holed.has(disk.files);
+    if (isTold && lost > 0 && log.lastZxid > 0 && log.lastZxid < lost && this.#committed.chainOf(lost) !== undefined) {
       this.#fail('CommittedLogMonotonicity', `server ${sid} installed a snapshot up to ${formatZxid(log.lastZxid)}, its log before it ended at ${formatZxid(lost)}, which is committed`, { zxids: [lost, log.lastZxid], processes: [serverName(sid)] });
     }
     if (log.wrong !== null) this.#fail('EpochsOnDisk', `on the disk of server ${sid} ${log.wrong}`, { processes: [serverName(sid)] });

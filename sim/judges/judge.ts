@@ -110,9 +110,10 @@ export class Judge {
     this.#durability.crashed(sid);
   }
 
-  /** What is on some disk is not what was written there. */
-  diskDamaged(): void {
+  /** What is on some disk is not what was written there; `sid`: on this one's. */
+  diskDamaged(sid: number | null = null): void {
     this.#durability.damaged = true;
+    if (sid !== null) this.#durability.damages(sid);
   }
   /** Takes note of what this disk holds as long as it can be read. */
   lookAtDisk(sid: number): void {

@@ -78,7 +78,7 @@ class EnsembleRun {
       this.#lostAtMs = world.nowMs;
       this.#watch();
     };
-    arena.onDamage = (server) => judge.lookAtDisk(server.sid);
+    arena.onDamage = (server, done) => (done ? judge.diskDamaged(server.sid) : judge.lookAtDisk(server.sid));
     const scheduler = (this.#scheduler = new Scheduler(world, (who, sid) => arena.isMeant(who, sid)));
     scheduler.onFrames = (wanted) => {
       network.onMessage = wanted ? (what, from, to, type, fieldsOf) => scheduler.event(frameEvent(what, type), what === 'send' ? from : to, fieldsOf, what === 'send' ? to : from) : null;

@@ -207,17 +207,25 @@ test('CommittedLogMonotonicity: another txn under the zxid of a committed one ma
 });
 
 test('CommittedLogMonotonicity: a snapshot that ends before what its server held and was committed, and one that does not', (t) => {
-  const install = (...groups: TxnGroup[]): string[] => {
+  const install = (groups: readonly TxnGroup[], damage: 'before' | 'since' | null = null): string[] => {
     const court = new Court();
     for (const sid of [1, 2]) court.persist(sid, [epochs(1, 1), ...log(...history)]);
     court.deliver(1, ...history);
     court.durability.log(2);
+    if (damage === 'before') court.durability.damages(2);
     court.persist(2, [{ type: 'snapshotBegin', baseZxid: at(1) }, { type: 'snapshotInstall', baseZxid: at(1), acceptedEpoch: 1, currentEpoch: 1, groups }]);
+    if (damage === 'since') {
+      court.durability.damages(2);
+      court.durability.started(2, court.disk(2));
+    }
     court.durability.log(2);
     return court.found;
   };
-  t.deepEqual(install(history[1], history[2]), []);
-  t.deepEqual(install(history[1]), ['CommittedLogMonotonicity']);
+  const [, second, third] = history as [TxnGroup, TxnGroup, TxnGroup];
+  t.deepEqual(install([second, third]), []);
+  t.deepEqual(install([second]), ['CommittedLogMonotonicity']);
+  t.deepEqual(install([second], 'before'), ['CommittedLogMonotonicity'], 'what a server does after the damage is its own doing');
+  t.deepEqual(install([second], 'since'), [], 'what followed may have been there');
 });
 
 test('PrimaryIntegrity: a leader without what is committed, and one that has it', (t) => {
