@@ -27,7 +27,7 @@ export const clusterMutants: readonly Mutant[] = [
       { file: TASK_MANAGER, find: 'if (remainingMs <= 0) this.stopTasks(\'the lease of the coord session is over\');', replace: '' },
       { file: 'orchestrator/runtime/task-manager-process.ts', find: 'if (signal === \'expired\' || signal === \'lease-lost\' || signal === \'closed\')', replace: 'if (signal === \'closed\')' },
     ],
-    hunts: workers, expects: ['TwoOwners', 'Orphan', 'DuplicateOutput', 'LostOutput', 'RestoreNewest'],
+    hunts: [{ scenario: 'TXN-TIMEOUT', servers: 3 }, ...workers], expects: ['TwoOwners', 'Orphan', 'DuplicateOutput', 'LostOutput', 'RestoreNewest'],
   },
   {
     name: 'pointer-before-metadata', historic: '', summary: 'coord points to a checkpoint before its metadata is in storage',
