@@ -1,7 +1,7 @@
 /** Where in the user's source a method of the job API was called: "wordcount.ts:12:4". */
 
 /** Frames of these files are ours: they only pass on what the user gave them. */
-const own = ['.', '../graph/', '../../connectors/'].map((room) => new URL(room, import.meta.url)).flatMap((url) => [url.href, decodeURIComponent(url.pathname)]);
+const own = placesOf(import.meta.url);
 /** Bundles are evaluated under this path (see submit/load-bundle.ts), followed by "<hash>/". */
 export const BUNDLE_ROOT = '/drey-bundle/';
 
@@ -26,4 +26,11 @@ export function readablePlace(place: string): string {
   if (!path.startsWith(BUNDLE_ROOT)) return path;
   const below = path.slice(BUNDLE_ROOT.length);
   return below.slice(below.indexOf('/') + 1);
+}
+
+/** How frames of the API, of which the module at `url` is one, begin. With source maps those of what was built name what it was built from. */
+export function placesOf(url: string): string[] {
+  const built = url.lastIndexOf('/dist/');
+  const modules = url.endsWith('.js') && built >= 0 ? [url, url.slice(0, built) + url.slice(built + '/dist'.length)] : [url];
+  return modules.flatMap((module) => ['.', '../graph/', '../../connectors/'].map((room) => new URL(room, module))).flatMap(({ href, pathname }) => [href, decodeURIComponent(pathname)]);
 }

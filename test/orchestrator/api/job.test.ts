@@ -1,6 +1,7 @@
 /** The typed API: what the compiler infers (this file does not compile when it infers otherwise), and what the graph makes of it. */
 import test from 'ava';
 import { collectionSource, collectSink } from '../../../connectors/index.ts';
+import { placesOf } from '../../../orchestrator/api/call-site.ts';
 import { boundedOutOfOrderness, count, job, tumbling } from '../../../orchestrator/api/index.ts';
 import type { DataStream, Sink } from '../../../orchestrator/api/index.ts';
 import { buildGraph } from '../../../orchestrator/graph/build-graph.ts';
@@ -52,4 +53,14 @@ test('an async function is refused where it is given: its promise would be taken
   refused((stream) => stream.filter((async () => false) as never));
   refused((stream) => stream.keyBy((async () => 'k') as never));
   refused((stream) => stream.keyBy((click) => click.user).aggregate({ create: () => 0, add: (async () => 1) as never, result: (n: number) => n }));
+});
+
+test('the API knows its own frames, also where source maps name what it was built from', (t) => {
+  const places = placesOf('file:///home/a%20b/node_modules/drey/dist/orchestrator/api/call-site.js');
+  const isOwn = (place: string): boolean => places.some((prefix) => place.startsWith(prefix));
+  for (const root of ['file:///home/a%20b/node_modules/drey', '/home/a b/node_modules/drey']) {
+    for (const place of ['/dist/orchestrator/api/job.js:1:1', '/orchestrator/api/call-site.ts:9:28', '/orchestrator/graph/build-graph.ts:1:1', '/connectors/file/sink.ts:3:1']) t.true(isOwn(`${root}${place}`), `${root}${place}`);
+    t.false(isOwn(`${root}/../mine/job.ts:1:1`));
+  }
+  t.true(placesOf('file:///dist/drey/orchestrator/api/call-site.ts').every((prefix) => prefix.includes('/dist/drey/')), 'a checkout below a folder of that name');
 });
