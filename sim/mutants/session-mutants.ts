@@ -50,7 +50,7 @@ export const sessionMutants: readonly Mutant[] = [
   },
   {
     name: 'new-leader-old-timeouts', historic: '', summary: 'a new leader does not give sessions their whole timeout again',
-    edits: [{ file: PIPELINE, find: 'this.#track(sessionId, session.timeoutMs, null, nowMs);', replace: 'this.#track(sessionId, session.timeoutMs, nowMs - session.timeoutMs);' }],
+    edits: [{ file: PIPELINE, find: 'this.#track(sessionId, session.timeoutMs, null, nowMs);', replace: 'this.#track(sessionId, session.timeoutMs, null, nowMs - session.timeoutMs);' }],
     hunts: [{ scenario: 'leader-loss', servers: 3 }], expects: ['EarlyExpiry'],
   },
   {
