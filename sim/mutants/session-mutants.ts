@@ -84,7 +84,11 @@ export const sessionMutants: readonly Mutant[] = [
   },
   {
     name: 'answers-the-silent', historic: '', summary: 'who was silent for a whole session timeout is answered on the old connection, while the leader ends the session',
-    edits: [{ file: SERVER, find: "    if (connection.state === 'open' && this.#nowMs - connection.heardMs >= connection.timeoutMs) return this.#close(connection);\n", replace: '' }],
+    edits: [
+      { file: SERVER, find: "    if (connection.state === 'open' && this.#nowMs - connection.heardMs >= connection.timeoutMs) return this.#close(connection);\n", replace: '' },
+      // What a lost server may have answered would make up for it.
+      { file: PIPELINE, find: '    this.#mayHaveHeard(originId, nowMs);\n', replace: '    if (originId < 0) this.#mayHaveHeard(originId, nowMs);\n' },
+    ],
     hunts: [{ scenario: 'LEASE', servers: 3 }], expects: ['Lease', 'EarlyExpiry'],
   },
 ];
