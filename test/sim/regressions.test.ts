@@ -9,7 +9,9 @@ const dir = join(import.meta.dirname, 'regressions');
 
 for (const name of readdirSync(dir).sort()) {
   test(name.replaceAll('-', ' ').replace('.json', ''), async (t) => {
-    const result = await runPlan(readPlanFile(join(dir, name)).plan);
+    // What a mutant was found by must hold of the product as it is.
+    const { mutant: _mutant, ...plan } = readPlanFile(join(dir, name)).plan;
+    const result = await runPlan(plan);
     t.is(result.violation?.message ?? 'none', 'none');
   });
 }
