@@ -341,6 +341,8 @@ export class QuorumPeer implements ClientPipeline, PeerTransportHandler {
     const sender = sendSnapshot(storage.openSnapshot(), transport, channel, (message) => this.#encode(message), (error, baseZxid) => {
       this.#snapshots.delete(channel);
       if (incarnation !== this.#incarnation) return;
+      // Whoever leads with a state that it cannot read leaves those behind it for good: let somebody lead who can bring them in line, this server too.
+      if (error instanceof DreyError && error.code === 'COORD_STATE_DAMAGED') return this.#diskFailed(error, incarnation);
       this.#peerEvent(error === null ? { type: 'snapshotSent', channel, baseZxid } : { type: 'snapshotFailed', channel });
     });
     this.#snapshots.set(channel, sender);
