@@ -70,7 +70,7 @@ export async function runCommand(simulator: Simulator, options: RunCommandOption
     }
   }
   status.clear();
-  const end: End = { seconds: status.seconds, interrupted: io.interrupted.aborted, fromSeed, nextSeed: options.seed === undefined ? fromSeed + tally.seeds : null, seedsAsked: options.seeds };
+  const end: End = { seconds: status.seconds, interrupted: io.interrupted.aborted, fromSeed, nextSeed: options.seed === undefined ? fromSeed + tally.seeds : null, asked: options };
   if (json) io.out(JSON.stringify(summaryJson(run, tally, end, failures)));
   else io.out(summaryText(run, tally, end));
   if (end.interrupted) return EXIT_INTERRUPTED;

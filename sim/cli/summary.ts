@@ -1,7 +1,7 @@
 /** What is printed about a failure, and at the end. */
 import type { Failure, SeedReport } from './seed-report.ts';
 import type { Tally } from './tally.ts';
-import { commandsFor, firstLine } from './failure-file.ts';
+import { DEFAULT_DIR, commandsFor, firstLine } from './failure-file.ts';
 import { count, countOf, counts, ms, quoted, virtualTime, wrapped } from './text.ts';
 
 export interface RunOf {
@@ -45,7 +45,24 @@ export interface End {
   readonly fromSeed: number;
   /** For the line that goes on from here; null for a single seed. */
   readonly nextSeed: number | null;
-  readonly seedsAsked: number | null;
+  /** How the run was asked for, and will be gone on with. */
+  readonly asked: Asked;
+}
+
+export interface Asked {
+  /** Null: as many as fit into `minutes`. */
+  readonly seeds: number | null;
+  readonly minutes?: number;
+  readonly keepGoing: boolean;
+  readonly out: string;
+}
+
+/** The same again, behind the seeds that have run. */
+function goOnLine(run: RunOf, { seeds, minutes, keepGoing, out }: Asked, nextSeed: number): string {
+  return [
+    again(run), ...(seeds === null ? [] : [`--seeds ${seeds}`]), ...(minutes === undefined ? [] : [`--minutes ${minutes}`]), `--from-seed ${nextSeed}`,
+    ...(keepGoing ? ['--keep-going'] : []), ...(out === DEFAULT_DIR ? [] : [`--out ${quoted(out)}`]),
+  ].join(' ');
 }
 
 export function summaryText(run: RunOf, tally: Tally, end: End): string {
@@ -54,7 +71,7 @@ export function summaryText(run: RunOf, tally: Tally, end: End): string {
   const per = (n: number): string => count(n / Math.max(seconds, 0.001));
   const never = tally.marksNeverSeen;
   const row = (what: string, text: string): string => `  ${what.padEnd(11)}${text}`;
-  const goOn = nextSeed === null ? [] : [row('go on', `${again(run)} --seeds ${end.seedsAsked ?? 1000} --from-seed ${nextSeed}`)];
+  const goOn = nextSeed === null ? [] : [row('go on', goOnLine(run, end.asked, nextSeed))];
   if (tally.seeds === 0) return [`${run.scenario} on ${countOf(run.servers, 'server')}: interrupted before the first seed had ended`, ...goOn].join('\n');
   return [
     `${run.scenario} on ${countOf(run.servers, 'server')}: ${which} ${tally.failed === 0 ? 'ok' : `ran, ${tally.failed} failed`} in ${seconds.toFixed(1)} s${end.interrupted ? ', interrupted' : ''}`,

@@ -72,7 +72,16 @@ test('seeds that hold: exit code 0, and what they add up to', async (t) => {
   t.regex(text, /faults +150: crash 150/);
   t.regex(text, /marks +1 of 2 seen; never: SNAP\n/);
   t.regex(text, /repeated +3 seeds ran twice/);
-  t.regex(text, /go on +npx drey sim swarm --servers 5 --seeds 50 --from-seed 51/);
+  t.regex(text, /\n {2}go on +npx drey sim swarm --servers 5 --seeds 50 --from-seed 51 --out \S+$/);
+});
+
+test('what goes on behind a run has the options of that run', async (t) => {
+  const goOn = async (change: Partial<RunCommandOptions>): Promise<string> => /^ {2}go on +npx drey sim (.*)$/m.exec((await run(change)).text)?.[1] ?? '';
+  const out = join(dir(), "Ann's failures");
+  t.is(await goOn({ seeds: 3, fromSeed: 4, jobs: 2, keepGoing: true, mutant: 'crc-not-checked', out }), `swarm --servers 5 --mutant crc-not-checked --jobs 2 --seeds 3 --from-seed 7 --keep-going --out '${out.replace("'", "'\\''")}'`);
+  t.regex(await goOn({ seeds: null, minutes: 0.0005, out }), /^swarm --servers 5 --minutes 0\.0005 --from-seed \d+ --out /);
+  t.regex(await goOn({ seeds: 2, minutes: 5, out }), /^swarm --servers 5 --seeds 2 --minutes 5 --from-seed 3 --out /);
+  t.is(await goOn({ seeds: 2, out: 'sim-failures' }), 'swarm --servers 5 --seeds 2 --from-seed 3');
 });
 
 test('a range of seeds in parts comes to the same as in one go', async (t) => {
