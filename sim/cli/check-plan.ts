@@ -100,7 +100,8 @@ export function checkPlan(value: unknown): string | null {
     ?? (typed.cluster === undefined ? null : checkCluster(typed.cluster))
     ?? checkClients(typed.clients)
     ?? checkEvents(typed)
-    ?? first(typed.skip, checkSkip);
+    ?? first(typed.calm, checkCalm)
+    ?? first(typed.skip, (skip, i) => checkSkip(skip, i, typed));
 }
 
 function checkCluster(cluster: unknown): string | null {
@@ -206,8 +207,21 @@ function checkTarget(what: string, target: string, { servers, cluster }: Plan): 
   return kind === undefined || many === undefined || (Number(number) >= 1 && Number(number) <= many) ? null : `${what} ${target}, and the ${kind}s are ${kind}-1 to ${kind}-${many}`;
 }
 
-function checkSkip(skip: string): string | null {
-  return /^client-\d+#\d+(-\d+)?$/.test(skip) ? null : `skip ${JSON.stringify(skip)} is not of the form "client-2#14" or "client-2#14-90"`;
+/** Streams of chance by their names (world/streams.ts), or all of a kind. Of servers and clients that a smaller plan does not have any more there may be some left. */
+const STREAM = /^(net(\/(clients|[a-z]+-[1-9]\d*>[a-z]+-[1-9]\d*))?|disk(\/server-[1-9](\/(journal|state))?)?|client-[1-9]\d*(\/(manners|ops))?|(entropy|start|machine|storage|kafka|files|fault)(\/[\w.-]+)?|hostile-wire)$/;
+
+function checkCalm(calm: string, i: number): string | null {
+  return STREAM.test(calm) ? null : `calm[${i}]: there is no stream of chance ${shown(calm)}; there are net, net/server-1>server-2, disk, disk/server-1, client-1 …`;
+}
+
+/** Operations are numbered from 1. */
+function checkSkip(skip: string, i: number, { clients }: Plan): string | null {
+  const place = `skip[${i}], ${shown(skip)},`;
+  const [, client, from, to = from] = /^client-(\d+)#(\d+)(?:-(\d+))?$/.exec(skip) ?? [];
+  if (client === undefined) return `${place} is not of the form "client-2#14" or "client-2#14-90"`;
+  if (!clients.some(({ id }) => id === Number(client))) return `${place} is of client-${client}, which is not there`;
+  if (Number(from) < 1) return `${place} begins before 1, the first operation`;
+  return Number(to) < Number(from) ? `${place} ends before it begins` : null;
 }
 
 /** Who an action names. */

@@ -2,6 +2,7 @@
  * A failure as a file: what broke, what led to it, what to do next, and the plan, with a line for each fault and client so that it can be read,
  * edited and compared. A file that holds a bare plan will do wherever one is asked for.
  */
+import { createHash } from 'node:crypto';
 import { accessSync, constants, existsSync, lstatSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { DreyError } from '../../coord/base/errors.ts';
@@ -32,8 +33,14 @@ export interface PlanFile {
 
 export const DEFAULT_DIR = 'sim-failures';
 
+/** Of what a seed's file is called by; a seed may be any text. */
+const NAME_LENGTH_MAX = 120;
+
+/** The same scenario, servers, seed and mutant have the same file, which is replaced; seeds of other names have others. */
 export function failureName(task: { readonly scenario: string; readonly servers: number; readonly seed: string; readonly mutant?: string }): string {
-  return `${[task.scenario, task.servers, task.seed, ...(task.mutant === undefined ? [] : [task.mutant])].join('-').replaceAll(/[^\w.-]/g, '_')}.json`;
+  const name = [task.scenario, task.servers, task.seed, ...(task.mutant === undefined ? [] : [task.mutant])].join('-');
+  const plain = name.replaceAll(/[^\w.-]/g, '_').slice(0, NAME_LENGTH_MAX);
+  return `${plain}${plain === name ? '' : `-${createHash('sha256').update(name).digest('hex').slice(0, 8)}`}.json`;
 }
 
 export function sentence(plan: Pick<Plan, 'scenario' | 'servers' | 'seed' | 'mutant'>, failure: Pick<Failure, 'kind' | 'invariant' | 'message'>, atMs: number): string {
@@ -101,6 +108,15 @@ function makeDir(dir: string): void {
   }
 }
 
+/** The same of one file, which must not be `input`, since that would be lost; null: it may be. */
+export function checkWritableFile(path: string, input: string | null): void {
+  checkWritable(dirname(path));
+  const there = statSync(path, { throwIfNoEntry: false });
+  if (there?.isDirectory() === true) throw new DreyError('SIM_OUT', `${path} is a directory; give --out the name of a file`);
+  const read = input === null ? undefined : statSync(input, { throwIfNoEntry: false });
+  if (there !== undefined && there.ino === read?.ino && there.dev === read.dev) throw new DreyError('SIM_OUT', `${path} is what is read; give --out another place`);
+}
+
 /** Before anything runs that takes a while: can files be written to this directory, or will it be possible to make it? */
 export function checkWritable(dir: string): void {
   let at = resolve(dir);
@@ -145,7 +161,8 @@ export function readPlanFile(path: string): PlanFile {
   }
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    // Some editors put a byte order mark before it.
+    value = JSON.parse(text.replace(/^\uFEFF/, ''));
   } catch (error) {
     throw new DreyError('SIM_FILE', `${path} is not JSON: ${(error as Error).message}`, { cause: error });
   }

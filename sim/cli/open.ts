@@ -1,6 +1,6 @@
 /** `drey sim open FILE`: a page that shows the failing run and, beside it, the passing run that is most like it. */
 import { fork, spawn } from 'node:child_process';
-import { dirname, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Recorded } from '../record/recorded.ts';
 import { neighbour as nearestPassing } from '../shrink/why.ts';
@@ -9,7 +9,7 @@ import type { Plan } from '../plan/plan.ts';
 import { recordRun } from './record-run.ts';
 import { EXIT, EXIT_INTERRUPTED } from './exit-codes.ts';
 import { failing } from './failing.ts';
-import { checkWritable, commandsFor, sentence } from './failure-file.ts';
+import { checkWritableFile, commandsFor, sentence } from './failure-file.ts';
 import type { Io } from './run.ts';
 import type { Simulator } from './seed-report.ts';
 import { count, ms } from './text.ts';
@@ -28,7 +28,7 @@ const AFTER_MS = 100;
 
 export async function openCommand(simulator: Simulator, path: string, options: OpenOptions, io: Io): Promise<number> {
   const page = options.out ?? `${path.replace(/\.json$/, '')}.html`;
-  checkWritable(dirname(page));
+  checkWritableFile(page, path);
   const of = await failing(simulator, path);
   const { plan, result, failure } = of;
   const found = options.neighbour ? await explain(simulator, of, io) : null;

@@ -1,12 +1,11 @@
 /** `drey sim shrink FILE`: a smaller plan that fails in the same way, in a file of its own. */
-import { dirname } from 'node:path';
 import { shrinkPlan, type Shrunk, type Size } from '../shrink/shrink-plan.ts';
 import type { RunPlan } from '../shrink/oracle.ts';
 import { describeFault } from '../shrink/describe.ts';
 import { runToResult } from './crash-result.ts';
 import { EXIT, EXIT_INTERRUPTED } from './exit-codes.ts';
 import { failing } from './failing.ts';
-import { checkWritable, commandsFor, failureFile, writeFailureFile } from './failure-file.ts';
+import { checkWritableFile, commandsFor, failureFile, writeFailureFile } from './failure-file.ts';
 import { StatusLine } from './progress.ts';
 import type { Io } from './run.ts';
 import { failureOf, type Simulator } from './seed-report.ts';
@@ -21,7 +20,7 @@ export interface ShrinkCommandOptions {
 export async function shrinkCommand(simulator: Simulator, path: string, { seconds, out, json }: ShrinkCommandOptions, io: Io): Promise<number> {
   const status = new StatusLine(io.screen);
   const to = out ?? smallName(path);
-  checkWritable(dirname(to));
+  checkWritableFile(to, null);
   const { plan, result, failure, insteadOf } = await failing(simulator, path);
   if (insteadOf !== null && !json) io.out(`It fails otherwise than the file says (${insteadOf}): ${failure.invariant} is what is kept.`);
   const run: RunPlan = async (each, how) => {

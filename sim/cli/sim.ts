@@ -53,7 +53,7 @@ Examples:
   drey sim leader-loss --seed 17 --trace
   drey sim replay ${DEFAULT_DIR}/leader-loss-5-17.json
 docs/SIMULATOR.md is the guide.`)
-    .action(async (scenario: string, flags: RunFlags) => exit(await (scenario === 'list' ? list(false) : run(scenario, flags))));
+    .action(async (scenario: string, flags: RunFlags) => exit(await (scenario === 'list' ? list(flags.json) : run(scenario, flags))));
 
   sim.command('list').description('The scenarios, profiles and historic bugs that can be run.').option(...json).action(async (flags: { json: boolean }) => exit(await list(flags.json)));
 

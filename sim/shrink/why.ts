@@ -37,7 +37,7 @@ export function removals(plan: Plan, result: RunResult): readonly Removal[] {
     ...plan.ops.map((op): Removal => ({ id: op.id, kind: 'op', what: describeOp(op), plan: withOps(plan, plan.ops.filter(({ id }) => id !== op.id)) })),
     ...(plan.clients.length < 2 ? [] : plan.clients.map(({ id }): Removal => ({ id: `client-${id}`, kind: 'client', what: `client-${id} and all that it does`, plan: withClients(plan, plan.clients.flatMap((each) => (each.id === id ? [] : [each.id]))) }))),
     ...drawing.flatMap(({ id }) => parts(sentBy(plan, id, drawnBy(result, id))).map(([from, to]): Removal => ({ id: `client-${id}#${from}${to === from ? '' : `-${to}`}`, kind: 'ops', what: `${to === from ? `operation ${from}` : `operations ${from} to ${to}`} of client-${id}`, plan: withSkipped(plan, [{ client: id, from, to }]) }))),
-    ...['net', 'disk', ...drawing.map(({ id }) => `client-${id}`)].filter((name) => !plan.calm.includes(name)).map((name): Removal => ({ id: `calm ${name}`, kind: 'chance', what: `the chance in ${name}`, plan: { ...plan, calm: [...plan.calm, name] } })),
+    ...['net', 'disk', ...drawing.map(({ id }) => `client-${id}`)].filter((name) => !plan.calm.includes(name)).map((name): Removal => ({ id: `chance in ${name}`, kind: 'chance', what: 'what is drawn there instead of the most ordinary value', plan: { ...plan, calm: [...plan.calm, name] } })),
   ];
 }
 
@@ -72,13 +72,23 @@ export function neighbour({ verdicts }: Why): Verdict | null {
   return passing.toSorted(([a, i], [b, j]) => RANK[a.kind] - RANK[b.kind] || j - i)[0]?.[0] ?? null;
 }
 
+/** What happens at a moment, and not all the time. */
+function isEvent({ kind }: Removal): boolean {
+  return kind === 'fault' || kind === 'op';
+}
+
 export function whySentence({ verdicts, withoutFaults }: Why): string {
   const needed = verdicts.filter(({ outcome }) => outcome === 'passes');
-  const faults = needed.filter(({ kind }) => kind === 'fault');
-  const named = (faults.length > 0 ? faults : needed).map(({ id, what }) => `${id} (${what})`);
-  if (withoutFaults === 'fails') return 'No fault is needed: the run fails without any.';
-  if (named.length === 0 && !verdicts.some(({ kind }) => kind === 'fault' || kind === 'op')) return 'No fault is needed, and there is none: what fails is the ordinary course of the run.';
-  if (named.length === 0) return 'No single event decides: the run fails without any one of them. Shrink it first, so that those that stand in for each other are gone.';
-  if (named.length === 1) return `Without ${named[0]} the run passes.`;
-  return `Each of ${named.length} is needed; without any one of them the run passes: ${named.join('; ')}.`;
+  const events = needed.filter(isEvent);
+  const named = (of: readonly Verdict[]): string => of.map(({ id, what }) => `${id} (${what})`).join('; ');
+  const decisive = (of: readonly Verdict[], things: string): string => (of.length === 1 ? `Without ${named(of)} the run passes.` : `Each of ${of.length} ${things} is needed; without any one of them the run passes: ${named(of)}.`);
+  if (events.length > 0) {
+    const others = needed.filter((verdict) => !isEvent(verdict));
+    return `${decisive(events, 'events')}${others.length === 0 ? '' : ` Needed besides: ${named(others)}.`}`;
+  }
+  const innocent = withoutFaults === 'fails' ? 'No fault is needed: the run fails without any. ' : '';
+  if (needed.length > 0) return innocent + decisive(needed, 'things');
+  if (innocent !== '') return innocent.trimEnd();
+  if (!verdicts.some(isEvent)) return 'No fault is needed, and there is none: what fails is the ordinary course of the run.';
+  return 'No single event decides: the run fails without any one of them. Shrink it first, so that those that stand in for each other are gone.';
 }

@@ -6,10 +6,17 @@ import type { SimulateOptions } from './simulate.ts';
 const within = (min: number, max: number) => (value: unknown): string | null => (Number.isInteger(value) && (value as number) >= min && (value as number) <= max ? null : `must be a whole number from ${min} to ${max}`);
 const callable = (value: unknown): string | null => (typeof value === 'function' ? null : 'must be a function');
 
+/** One of several sources may be empty; with nothing at all to read, nothing could go wrong. */
+function input(given: unknown): string | null {
+  const lists: readonly unknown[] = Array.isArray(given) ? [given] : typeof given === 'object' && given !== null ? Object.values(given) : [null];
+  if (!lists.every((list) => Array.isArray(list))) return "must be a list of records or, of a job with several sources, lists by the sources' names";
+  return lists.some((list) => (list as readonly unknown[]).length > 0) ? null : 'must hold at least one record';
+}
+
 const checks: Readonly<Record<keyof SimulateOptions, (value: unknown) => string | null>> = {
-  seed: (seed) => (typeof seed === 'string' || Number.isFinite(seed) ? null : 'must be a number or a text'),
+  seed: (seed) => (typeof seed === 'string' || Number.isSafeInteger(seed) ? null : 'must be a whole number or a text'),
   faults: (faults) => (Array.isArray(faults) && faults.every((name) => clusterFaultNames.includes(name)) ? null : `must be a list of ${clusterFaultNames.map((name) => `'${name}'`).join(', ')}`),
-  input: (input) => (typeof input === 'object' && input !== null ? null : "must be a list of records or, of a job with several sources, lists by the sources' names"),
+  input,
   params: (params) => (typeof params === 'object' && params !== null && !Array.isArray(params) ? null : 'must be an object'),
   expect: callable,
   servers: within(1, 9), jobManagers: within(1, 100), taskManagers: within(1, 100), slots: within(1, 1000), partitions: within(1, 1000),

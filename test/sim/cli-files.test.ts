@@ -6,6 +6,7 @@ import { checkPlan } from '../../sim/cli/check-plan.ts';
 import { examine, doctorCommand } from '../../sim/cli/doctor.ts';
 import { failureName, formatFile, readPlanFile, writeFailure } from '../../sim/cli/failure-file.ts';
 import { didYouMean, nearest } from '../../sim/cli/nearest.ts';
+import { openCommand } from '../../sim/cli/open.ts';
 import { replayCommand } from '../../sim/cli/replay.ts';
 import type { Io } from '../../sim/cli/run.ts';
 import { runSeed, type Simulator } from '../../sim/cli/seed-report.ts';
@@ -15,6 +16,7 @@ import { whyCommand } from '../../sim/cli/why.ts';
 import { drawPlan } from '../../sim/plan/draw.ts';
 import type { Plan } from '../../sim/plan/plan.ts';
 import { scenarios } from '../../sim/scenarios/scenarios.ts';
+import { whySentence, type Verdict, type Why } from '../../sim/shrink/why.ts';
 import { TraceEntry } from '../../sim/world/trace.ts';
 import { fakePlan, fakeResult, fakeSimulator } from '../lib/fake-simulator.ts';
 
@@ -87,7 +89,12 @@ test('what is wrong with a file is said in one line', (t) => {
   wrong({ ...plan, faults: [{ ...first, action: { kind: 'pause', on: 'server-1' } }] }, /fault f1 \(pause\): "forMs" is missing/);
   wrong({ ...plan, faults: [{ ...first, action: { kind: 'pause', on: 'server-9', forMs: 5 } }] }, /fault f1 is on server-9, and the servers are server-1 to server-5/);
   wrong({ ...plan, faults: [{ ...second, when: { after: 'f1' } }] }, /fault f2 waits for "f1", which is not there/);
-  wrong({ ...plan, skip: ['client 2'] }, /skip "client 2"/);
+  wrong({ ...plan, skip: ['client 2'] }, /skip\[0\], "client 2", is not of the form/);
+  wrong({ ...plan, skip: ['client-1#5', 'client-2#90-14'] }, /skip\[1\], "client-2#90-14", ends before it begins/);
+  wrong({ ...plan, skip: ['client-1#0-5'] }, /skip\[0\], "client-1#0-5", begins before 1/);
+  wrong({ ...plan, skip: ['client-3#5'] }, /skip\[0\], "client-3#5", is of client-3, which is not there/);
+  for (const name of ['nett', 'net/', 'net/server-1', 'disk/server-10', 'disk/server-1/journals', 'client', 'client-0', 'client-1/op', '', '__proto__']) wrong({ ...plan, calm: ['net', name] }, /calm\[1\]: there is no stream of chance "/);
+  for (const name of ['net', 'net/clients', 'net/server-1>server-2', 'net/client-1>server-3', 'net/taskmanager-1>jobmanager-2', 'disk', 'disk/server-5', 'disk/server-5/state', 'client-1', 'client-2/ops', 'hostile-wire', 'fault/f1', 'kafka/input']) t.is(checkPlan({ ...plan, calm: [name] }), null, name);
   wrong({ ...plan, clients: [{ id: 1 }] }, /client 1: "kind" is missing/);
   wrong({ ...plan, clients: [plan.clients[0], plan.clients[0]] }, /client 1 is there twice/);
   wrong({ ...plan, mutant: 7 }, /"mutant" cannot be 7/);
@@ -118,8 +125,21 @@ test('what is wrong with a file is said in one line', (t) => {
   t.throws(() => readPlanFile(join(dir, 'missing.json')), { code: 'SIM_FILE', message: /cannot be read \(ENOENT\)/ });
 });
 
-test('names of files have no surprises', (t) => {
-  t.is(failureName({ scenario: 'swarm', servers: 5, seed: '../x y', mutant: 'a b' }), 'swarm-5-.._x_y-a_b.json');
+test('a byte order mark before a plan is none of its business', (t) => {
+  const path = join(dir, 'bom.json');
+  const plan = fakePlan({ faults: 2 });
+  writeFileSync(path, `\uFEFF${formatFile(plan)}`);
+  t.deepEqual(readPlanFile(path), { plan, failure: null });
+});
+
+test('names of files have no surprises, and other seeds other files', (t) => {
+  const name = (seed: string): string => failureName({ scenario: 'swarm', servers: 5, seed });
+  t.is(name('1-x_y.z'), 'swarm-5-1-x_y.z.json');
+  t.is(failureName({ scenario: 'swarm', servers: 5, seed: '17', mutant: 'ack-before-sync' }), 'swarm-5-17-ack-before-sync.json');
+  t.regex(name('../x y'), /^swarm-5-\.\._x_y-[0-9a-f]{8}\.json$/);
+  const seeds = ['../x y', '.._x_y', '.._x y', '../x_y', 'ä', 'ö', 'x'.repeat(300), `${'x'.repeat(300)}y`];
+  t.is(new Set(seeds.map(name)).size, seeds.length);
+  for (const seed of seeds) t.true(name(seed).length < 200);
 });
 
 test('replay: fails still, fails otherwise, passes', async (t) => {
@@ -206,13 +226,23 @@ test('why: what is needed, what is not, and a sentence', async (t) => {
   t.is(await whyCommand(needy, path, { json: false }, to), 0);
   t.regex(text(), /Needed: without it the run passes:\n {2}f2 +crash of server-2 at 200 ms\n {2}client-1 +client-1 and all that it does\n/);
   t.regex(text(), /Irrelevant: without it the run fails all the same:\n {2}f1 /);
-  t.regex(text(), /Without f2 \(crash of server-2 at 200 ms\) the run passes\./);
+  t.regex(text(), /\n\nWithout f2 \(crash of server-2 at 200 ms\) the run passes\. Needed besides: client-1 \(client-1 and all that it does\)\.\n/);
   const { io: other, text: otherText } = io();
   await whyCommand(needy, path, { json: true }, other);
   const json = JSON.parse(otherText()) as { neighbour: string; withoutFaults: string; verdicts: { id: string; outcome: string }[] };
   t.is(json.neighbour, 'f2');
   t.is(json.withoutFaults, 'passes');
   t.deepEqual(json.verdicts.filter(({ outcome }) => outcome === 'passes').map(({ id }) => id), ['f2', 'client-1']);
+});
+
+test('why: the answer counts what it lists', (t) => {
+  const verdict = (id: string, kind: Verdict['kind'], outcome: Verdict['outcome'] = 'passes'): Verdict => ({ id, kind, what: `what ${id} is`, outcome, plan: fakePlan() });
+  const sentence = (withoutFaults: Why['withoutFaults'], ...verdicts: Verdict[]): string => whySentence({ verdicts, withoutFaults });
+  const [f1, f2, net] = [verdict('f1', 'fault'), verdict('f2', 'fault'), verdict('chance in net', 'chance')];
+  t.is(sentence('passes', f1, f2, net), 'Each of 2 events is needed; without any one of them the run passes: f1 (what f1 is); f2 (what f2 is). Needed besides: chance in net (what chance in net is).');
+  t.is(sentence('passes', f1, verdict('o1', 'op')), 'Each of 2 events is needed; without any one of them the run passes: f1 (what f1 is); o1 (what o1 is).');
+  t.is(sentence('fails', verdict('f1', 'fault', 'fails'), verdict('client-1', 'client'), net), 'No fault is needed: the run fails without any. Each of 2 things is needed; without any one of them the run passes: client-1 (what client-1 is); chance in net (what chance in net is).');
+  t.is(sentence(null, net), 'Without chance in net (what chance in net is) the run passes.');
 });
 
 test('why: when faults stand in for each other no single one decides', async (t) => {
@@ -225,6 +255,14 @@ test('why: when faults stand in for each other no single one decides', async (t)
   const { io: alone, text: aloneText } = io();
   await whyCommand(innocent, path, { json: false }, alone);
   t.regex(aloneText(), /No fault is needed: the run fails without any\./);
+});
+
+test('a file is not written over what it is made from, nor over a directory', async (t) => {
+  const path = await failureIn('input');
+  await t.throwsAsync(openCommand(needy, path, { out: path, neighbour: false, browser: false }, io().io), { code: 'SIM_OUT', message: /input.* is what is read/ });
+  await t.throwsAsync(openCommand(needy, path, { out: dir, neighbour: false, browser: false }, io().io), { code: 'SIM_OUT', message: /is a directory/ });
+  await t.throwsAsync(shrinkCommand(needy, path, { out: dir, seconds: 1, json: false }, io().io), { code: 'SIM_OUT', message: /is a directory/ });
+  t.is(readPlanFile(path).failure?.invariant, 'Agreement');
 });
 
 test('doctor: the first entry in which two runs differ, with what came before', async (t) => {

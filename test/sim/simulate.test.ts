@@ -109,7 +109,7 @@ test('a record that the code cannot take fails the job, and the error shows wher
 });
 
 test('records are missing, or slots', async (t) => {
-  await t.throwsAsync(simulate(clicksPerSecond, { seed: 1, input: { orders: [] } }), { code: 'SIM_INPUT' });
+  await t.throwsAsync(simulate(clicksPerSecond, { seed: 1, input: { orders: clicks } }), { code: 'SIM_INPUT' });
   await t.throwsAsync(simulate(clicksPerSecond, { seed: 1, input: clicks, taskManagers: 1, slots: 1 }), { code: 'SIM_TOO_SMALL' });
 });
 
@@ -119,9 +119,12 @@ test('options that cannot be are refused in one line, before anything runs', asy
     const error = await t.throwsAsync(simulate(job as typeof clicksPerSecond, options as typeof good), { code: 'SIM_OPTIONS', message });
     t.false(error?.message.includes('\n'));
   };
-  await refused(undefined as unknown as object, /seed is missing: it must be a number or a text/);
+  await refused(undefined as unknown as object, /seed is missing: it must be a whole number or a text/);
   await refused({ seed: 1 }, /input is missing: it must be a list of records/);
-  await refused({ ...good, seed: NaN }, /seed must be a number or a text, and is NaN/);
+  await refused({ ...good, seed: NaN }, /seed must be a whole number or a text, and is NaN/);
+  await refused({ ...good, seed: 1.5 }, /seed must be a whole number or a text, and is 1\.5/);
+  for (const input of [[], {}, { clicks: [] }]) await refused({ ...good, input }, /input must hold at least one record, and is /);
+  await refused({ ...good, input: { clicks: 5 } }, /input must be a list of records or/);
   await refused({ ...good, faults: ['meteor'] }, /faults must be a list of 'worker-loss', 'master-loss', 'kafka-outage', 'storage-failure', and is \["meteor"\]/);
   await refused({ ...good, faults: 'worker-loss' }, /faults must be a list/);
   await refused({ ...good, fautls: [] }, /there is no option "fautls"; there are seed, faults, input/);
