@@ -524,7 +524,8 @@ function encodeApplied(key: string, appliedZxid: Zxid, durable: Position, flushN
   return wrap(key, out);
 }
 
-function decodeApplied(key: string, stored: Uint8Array): Applied | null {
+/** Null: rotten. */
+export function decodeApplied(key: string, stored: Uint8Array): Applied | null {
   const value = unwrap(key, stored);
   if (value === null || value.length !== 32) return null;
   const bytes = Buffer.from(value.buffer, value.byteOffset, value.length);

@@ -20,8 +20,9 @@
  * quorum of disks, which is always survived.
  */
 import type { FaultAction } from '../plan/plan.ts';
-import { isBefore, NOWHERE, readRecord, type JournalRecord } from '../../coord/storage/journal-record.ts';
+import { isBefore, NOWHERE, readRecord, type JournalRecord, type Position } from '../../coord/storage/journal-record.ts';
 import { segmentNumber } from '../../coord/storage/journal-segment.ts';
+import { decodeApplied } from '../../coord/storage/state-store.ts';
 import { durableJournal } from '../judges/durable-log.ts';
 import type { SimServer } from '../world/sim-server.ts';
 import type { Arena, Strike } from './arena.ts';
@@ -148,8 +149,29 @@ function validGeneration(server: SimServer): string {
 
 /** Records of a journal that a later record bears witness to. */
 function witnessed(server: SimServer): readonly JournalRecord[] {
+  const records = durableRecords(server);
+  const witness = newestWitness(records);
+  return records.filter((record) => isCovered(record, witness));
+}
+
+function isCovered({ segment, end }: JournalRecord, witness: Position): boolean {
+  return !isBefore(witness, { segment, offset: end });
+}
+
+/** How far the journal was durable, as the records say. */
+function newestWitness(records: readonly JournalRecord[]): Position {
+  return records.reduce((newest, { durable }) => (isBefore(newest, durable) ? durable : newest), NOWHERE);
+}
+
+/** The state's own note of how far the journal was durable. */
+function stateWitness(server: SimServer): Position {
+  const key = `${validGeneration(server)}.applied`;
+  const note = server.kvs.store('state').data.get(key);
+  return (note === undefined ? null : decodeApplied(key, note))?.durable ?? NOWHERE;
+}
+
+function durableRecords(server: SimServer): readonly JournalRecord[] {
   const records: JournalRecord[] = [];
-  let witness = NOWHERE;
   for (const name of server.files.names()) {
     const number = segmentNumber(name) ?? -1;
     const bytes = server.files.bytesOf(name);
@@ -158,11 +180,10 @@ function witnessed(server: SimServer): readonly JournalRecord[] {
       const record = readRecord(buffer, offset, number, true);
       if (record === null) break;
       records.push(record);
-      if (isBefore(witness, record.durable)) witness = record.durable;
       offset = record.end;
     }
   }
-  return records.filter((record) => !isBefore(witness, { segment: record.segment, offset: record.end }));
+  return records;
 }
 
 /** Only if every other server remembers all that this one has promised. */
@@ -199,10 +220,14 @@ function rollBackFile(arena: Arena, server: SimServer, image: ReadonlyMap<string
   let isDamaged = false;
   for (const [name, bytes] of image) {
     if (!names.has(name)) continue;
-    const gone = witnessed(server).filter(({ segment, offset }) => segment === segmentNumber(name) && readRecord(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), offset, segment, true) === null);
-    if (gone.length === 0) continue;
+    const records = durableRecords(server);
+    const before = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    const gone = new Set(records.filter(({ segment, offset }) => segment === segmentNumber(name) && readRecord(before, offset, segment, true) === null));
+    // What bears witness must not go with it.
+    const witnesses = [stateWitness(server), newestWitness(records.filter((record) => !gone.has(record)))];
+    if (![...gone].some((record) => witnesses.some((witness) => isCovered(record, witness)))) continue;
     server.files.bytesOf(name).set(bytes);
-    arena.world.trace('nemesis', `${name} of ${server.process.name} is what it was, ${gone.length} records ago`);
+    arena.world.trace('nemesis', `${name} of ${server.process.name} is what it was, ${gone.size} records ago`);
     arena.damaged(server);
     isDamaged = true;
     break;

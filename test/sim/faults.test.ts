@@ -160,6 +160,16 @@ test('a file goes back to its image under a server that is down already, and its
   t.deepEqual(suspects(trace), ['server-1']);
 });
 
+test('a file keeps its newest records where they are the only witnesses of themselves', (t) => {
+  const image: FaultPlan = { id: 'image', when: { atMs: 1500 }, action: { kind: 'image-disk', on: 'server-1' } };
+  const back: FaultPlan = { id: 'back', when: { atMs: 3000 }, action: { kind: 'roll-back', on: 'server-1', what: 'journal file', downMs: 50 } };
+  const neverFlushed = Array.from({ length: 3 }, () => ({ flushEntriesMax: 1_000_000, flushIntervalMs: 1_000_000 }));
+  const { result, trace } = traced(quiet(3, [image, back], { serverKnobs: neverFlushed, clients: quiet(3, []).clients.map((client) => ({ ...client, thinkMs: 0, draws: false })), ops: writes }));
+  t.is(result.violation?.message ?? 'none', 'none');
+  t.deepEqual(suspects(trace), []);
+  t.is(trace.findLast(({ who, name }) => who === 'server-1' && name === 'Boot')?.fields['lastZxid'], 0x100000029);
+});
+
 test('a server whose links are narrow falls behind, and is there again when they are wide', (t) => {
   const narrow: FaultPlan = { id: 'narrow', when: { atMs: 1000 }, action: { kind: 'bandwidth', on: 'server-1', bytesPerMs: 1, forMs: 2000 } };
   const { result, trace } = traced(quiet(3, [narrow]));
