@@ -154,13 +154,18 @@ export class ClusterDriver {
     return result;
   }
 
-  /** What nobody has handled: an assertion of the product, or what the code of a job has let fall. */
+  /** What nobody has handled: an assertion of the product, or what the code of a job has let fall. It is reported right behind the event of whoever let it fall. */
   #stray(error: unknown): void {
     // The world is over for tasks, too, and what they let fall: but not for a promise of the product that is broken.
     if (error instanceof ProcessDied || (this.#over && !(error instanceof AssertionFailed))) return;
     const life = this.cluster.turns.current;
-    const node = this.cluster.nodes.find(({ machine }) => machine === life?.machine);
-    if (!(error instanceof AssertionFailed) && (life?.alive !== true || node?.stray(error) === true)) return;
-    this.#crash ??= { error };
+    if (error instanceof AssertionFailed || life === null) {
+      this.#crash ??= { error };
+      return;
+    }
+    const node = this.cluster.nodes.find(({ machine }) => machine === life.machine);
+    life.schedule(0, () => {
+      if (node?.stray(error) !== true) this.#crash ??= { error };
+    });
   }
 }

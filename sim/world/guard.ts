@@ -59,6 +59,11 @@ export function leave(): void {
   on = false;
 }
 
+/** Goes on in the world that leave() has left for a turn of the runtime. */
+export function comeBack(): void {
+  on = true;
+}
+
 /** Throws what was thrown into the simulated code, whatever that has made of it. */
 export function throwEscape(): void {
   const error = escaped;

@@ -6,7 +6,7 @@ import type { TimerHandle } from '../../coord/base/ports.ts';
 import { Prng } from '../../coord/base/prng.ts';
 import type { Recorder } from '../record/recorder.ts';
 import { EventQueue, type SimEvent } from './event-queue.ts';
-import { enter, leave, outside, realNextTick, realSetImmediate, throwEscape } from './guard.ts';
+import { comeBack, enter, leave, outside, realNextTick, realSetImmediate, throwEscape } from './guard.ts';
 import { Marks } from './marks.ts';
 import { ProcessDied, type Process } from './process.ts';
 import { streamsOf, type Streams } from './streams.ts';
@@ -124,18 +124,16 @@ export class World {
   async runAsync(untilMs: number, stop: () => boolean = () => false): Promise<void> {
     enter(true);
     try {
-      for (let drains = 1; ; ) {
+      for (;;) {
         const usesPromises = this.#next(untilMs);
         if (usesPromises === null) break;
         if (usesPromises) {
           await microtasksDone();
-          // The harness gets its turn, and rejections that nobody has handled are reported.
-          if (drains++ % DRAINS_A_TURN === 0) {
-            leave();
-            await new Promise((resolve) => realSetImmediate(resolve));
-            throwEscape();
-            enter(true);
-          }
+          // The runtime reports rejections that nobody has handled now, when it is known whose event let them fall; and the harness gets its turn.
+          leave();
+          await new Promise((resolve) => realSetImmediate(resolve));
+          throwEscape();
+          comeBack();
         }
         if (stop()) return;
       }
@@ -171,7 +169,6 @@ export class World {
   }
 }
 
-const DRAINS_A_TURN = 1000;
 /** More than any burst. */
 const INSTANT_EVENTS_MAX = 1_000_000;
 

@@ -99,7 +99,7 @@ test('a seed with everything in it runs under it', (t) => {
 
 // ---------------------------------------------------------------- worlds with promises
 
-test('what an event leaves to promises is done before the next event, however long their chain', async (t) => {
+test.serial('what an event leaves to promises is done before the next event, however long their chain', async (t) => {
   const world = new World('async');
   const process = new Process(world, 'p');
   process.begin();
@@ -118,7 +118,7 @@ test('what an event leaves to promises is done before the next event, however lo
   t.is(world.nowMs, 10);
 });
 
-test('promises that wait for each other over virtual time take the same turns each time', async (t) => {
+test.serial('promises that wait for each other over virtual time take the same turns each time', async (t) => {
   const run = async (): Promise<string> => {
     const world = new World('turns');
     const process = new Process(world, 'p');
@@ -138,7 +138,7 @@ test('promises that wait for each other over virtual time take the same turns ea
   t.is(await run(), await run());
 });
 
-test('the real world is out of reach behind an await as well, and stop() is asked after it', async (t) => {
+test.serial('the real world is out of reach behind an await as well, and stop() is asked after it', async (t) => {
   const world = new World('async');
   const process = new Process(world, 'p');
   process.begin();

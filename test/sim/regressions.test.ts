@@ -8,7 +8,7 @@ import { runPlan } from '../../sim/run/run-plan.ts';
 const dir = join(import.meta.dirname, 'regressions');
 
 for (const name of readdirSync(dir).sort()) {
-  test(name.replaceAll('-', ' ').replace('.json', ''), async (t) => {
+  test.serial(name.replaceAll('-', ' ').replace('.json', ''), async (t) => {
     // What a mutant was found by must hold of the product as it is.
     const { mutant: _mutant, ...plan } = readPlanFile(join(dir, name)).plan;
     const result = await runPlan(plan);

@@ -146,25 +146,45 @@ test('what another test does at the same time is not taken for the job', async (
   t.true((await simulated).output.length > 0);
 });
 
-test('what a job lets fall at the end of a run is no part of the next', (t) => {
+test('a promise that a job lets fall, once, and in a short run too, fails a task right then, and is no part of the next run', (t) => {
   // In a process of its own: the test runner hears of rejections, too.
   const code = `
     import { fileSink, kafkaSource } from './connectors/index.ts';
     import { job } from './orchestrator/api/index.ts';
     import { simulate } from './sim/simulate/index.ts';
-    const passing = (falls) => job('passing', (env) => {
-      env.source(kafkaSource({ brokers: ['kafka:9092'], topic: 'clicks', format: 'json' }))
-        .map((n) => { if (falls && n % 10 === 0) void Promise.reject(new Error('nobody waits for this')); return n; })
-        .sink(fileSink({ path: '/var/out', format: 'ndjson' }));
-    });
-    const input = Array.from({ length: 300 }, (_, i) => i);
-    for (const falls of [false, true, false, true, false]) {
-      const { restarts, traceHash } = await simulate(passing(falls), { seed: 1, input });
-      console.log(restarts > 0 ? 'restarted' : traceHash);
-    }`;
+    const passing = (letsFall) => job('passing', (env) => {
+      env.source(kafkaSource({ brokers: ['kafka:9092'], topic: 'clicks', format: 'json' })).map(letsFall).sink(fileSink({ path: '/var/out', format: 'ndjson' }));
+    }, { parallelism: 2, restart: { type: 'fixed-delay', attempts: 10, delayMs: 100 } });
+    const input = Array.from({ length: 12 }, (_, i) => i);
+    const run = async (letsFall) => {
+      const lines = [];
+      const { restarts, output, traceHash } = await simulate(passing(letsFall), { seed: 1, input, forMs: 200, trace: (line) => void lines.push(line) });
+      const failed = lines.filter((line) => line.includes('task failed'));
+      return { restarts, output: output.toSorted((a, b) => a - b).join(), traceHash, failed };
+    };
+    const results = [];
+    for (const at of [null, 0, null, 11, null]) {
+      let fallen = at === null;
+      results.push(await run((n) => {
+        if (!fallen && n === at) {
+          fallen = true;
+          // Later, as whoever is called may do.
+          void Promise.resolve().then(() => Promise.reject(new Error('nobody waits for ' + n)));
+        }
+        return n;
+      }));
+    }
+    console.log(JSON.stringify(results));`;
   const { status, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', code], { cwd: join(import.meta.dirname, '../..'), encoding: 'utf8' });
   t.is(status, 0, stderr);
-  const [alone, ...others] = stdout.trim().split('\n');
-  t.not(alone, 'restarted');
-  t.deepEqual(others, ['restarted', alone, 'restarted', alone]);
+  const [alone, first, second, last, third] = JSON.parse(stdout) as { restarts: number; output: string; traceHash: string; failed: string[] }[];
+  t.deepEqual(alone?.failed, []);
+  t.deepEqual([second, third], [alone, alone]);
+  for (const [fell, n] of [[first, 0], [last, 11]] as const) {
+    t.is(fell?.restarts, 1);
+    t.is(fell?.output, alone?.output);
+    t.true((fell?.failed.length ?? 0) > 0 && fell?.failed.every((line) => line.includes(`nobody waits for ${n}`)) === true, fell?.failed.join('\n'));
+    // The tasks of that process, and of no other.
+    t.is(new Set(fell?.failed.map((line) => /taskmanager-\d/.exec(line)?.[0])).size, 1);
+  }
 });
