@@ -1,6 +1,6 @@
 /** Bugs that begin with a disk. */
 import type { Scenario } from '../scenario.ts';
-import { stories } from './story.ts';
+import { followersAs, stories } from './story.ts';
 
 export const diskStories: readonly Scenario[] = [
   ...stories(['ZK-4882'], 'a follower\'s disk fails once and is well again; it rejoins, restarts, and then the leader dies: nothing is missing', ['disk failed', 'the leader died when the disk was well again'], (t) => {
@@ -27,18 +27,20 @@ export const diskStories: readonly Scenario[] = [
   }, { crowd: 4, knobs: { segmentBytes: 4 << 10, writeMs: [2, 10] } }),
   ...stories(['CORDS'], 'a bit of what a server has on disk rots while it is down, and then its leader dies: it knows that it is damaged, does not vote, and has all of it again from another', ['suspect journal', 'SNAP of a suspect'], (t) => {
     const begun = t.begins();
-    // Or whoever is left with it has been away, and the two of them together do not know what was committed.
+    // Or all who are left with it have been away, and they and it together do not know what was committed.
     const alone = t.prng.chance(0.5);
-    if (alone) t.crash('follower as A', { after: begun }, null);
+    const [away, others] = [t.parts('A', t.spare), t.parts('F', t.mates).slice(1)];
+    if (alone) t.crashAll(followersAs(away), { after: begun }, null);
     t.writes(1, { after: begun, plusMs: 1 }, 40);
     const rotten = t.fault({ after: begun, plusMs: t.ms(150, 600) }, { kind: 'rot', on: 'follower as F', what: t.prng.pick(['journal', 'journal', 'state batch']), where: t.prng.float(), downMs: t.ms(20, 300) });
-    t.crash('L', { after: rotten, plusMs: alone ? t.ms(0, 15) : t.ms(20, 500) }, t.ms(1200, 2000));
-    if (alone) t.fault({ after: rotten, plusMs: t.ms(15, 100) }, { kind: 'start', on: 'A' });
+    t.crashAll(['L', ...(alone ? followersAs(others) : [])], { after: rotten, plusMs: alone ? t.ms(0, 15) : t.ms(20, 500) }, t.ms(1200, 2000));
+    const startMs = t.ms(15, 100);
+    if (alone) for (const on of away) t.fault({ after: rotten, plusMs: startMs }, { kind: 'start', on });
   }, { crowd: 3, serverKnobs: { flushIntervalMs: 100 } }),
   ...stories(['ETCD-14370'], 'one server alone: what it has acked is there after it lost its power', ['died alone'], (t) => {
     t.begins();
     for (let i = 0; i < 4; i++) {
       t.crash('server-1', { atMs: 1000 + i * t.ms(700, 900), event: { who: 'server-1', name: t.prng.pick(['Broadcast', 'Deliver', 'journal write', 'durable']), nth: t.prng.between(1, 20) }, plusMs: t.ms(0, 4) }, t.ms(20, 300), 'died alone');
     }
-  }, { crowd: 3, alone: true }),
+  }, { crowd: 3, servers: 1 }),
 ];

@@ -1,7 +1,7 @@
 /** Bugs around a state that is sent or written whole. drey has no snapshot files: the state is flushed with its zxid in one batch; SNAP is installed as a new generation. */
 import type { Moment } from '../../plan/plan.ts';
 import type { Scenario } from '../scenario.ts';
-import { stories, type Story, type StoryOptions } from './story.ts';
+import { followersAs, stories, type Story, type StoryOptions } from './story.ts';
 
 /** F is so far behind that it can only be sent the state. */
 const NO_LOG: StoryOptions = { knobs: { keepBytes: 0, segmentBytes: 4 << 10, recentBytesMax: 256, znodesBefore: 200 }, serverKnobs: { flushIntervalMs: 10 } };
@@ -33,16 +33,18 @@ export const snapshotStories: readonly Scenario[] = [
     t.crash('F', { after: snap, ...soon(t, 'receive NEWLEADER', 15) }, t.ms(20, 200), 'died at NEWLEADER behind a SNAP');
   }, NO_LOG),
   ...stories(['ZK-3104-SUSPECT'], 'a server whose journal has rotted is sent a SNAP that is older than what it has acked: it must have that again before it counts', ['died when brought in line by SNAP again'], (t) => {
-    // F2 follows, and has none of the writes on its disk.
+    // S and its like follow, and have none of the writes on their disks.
+    const [stalling, others] = [t.parts('S', t.spare), t.parts('F', t.mates).slice(1)];
     const begun = t.begins();
-    const stalled = t.fault({ after: begun, plusMs: 5 }, { kind: 'stall-disk', on: 'follower as F2', forMs: 3000 });
+    let stalled = begun;
+    for (const on of followersAs(stalling)) stalled = t.fault({ after: begun, plusMs: 5 }, { kind: 'stall-disk', on, forMs: 3000 });
     const written = t.writes(1, { after: stalled, plusMs: 5 }, t.prng.between(10, 30));
     const rotten = t.fault({ after: written }, { kind: 'rot', on: 'follower as F', what: 'journal', where: t.prng.float(), downMs: t.ms(20, 60) });
     t.slowDisk('F', { after: rotten }, t.prng.pick([5, 20]), 2500);
     const newLeader = t.passes({ after: rotten, event: { who: 'F', name: 'receive NEWLEADER' } });
-    const moment = { after: newLeader, event: { who: 'F', name: t.prng.pick(['send ACK', 'durable']), nth: t.prng.between(1, 2) } };
-    t.crash('L', moment, null);
-    t.crash('F2', moment, t.ms(80, 200));
+    const moment = { after: newLeader, event: { who: 'F', name: t.prng.pick(['send ACK', 'durable']) } };
+    t.crashAll(['L', ...followersAs(others)], moment, null);
+    t.crashAll(stalling, moment, t.ms(80, 200));
     t.crash('F', moment, t.ms(80, 200), 'died when brought in line by SNAP again');
   }, { knobs: { recentBytesMax: 256 }, serverKnobs: { flushIntervalMs: 3000, flushEntriesMax: 1000 }, crowd: 0 }),
   ...stories(['ZK-962'], 'a follower is sent SNAP, crashes, is sent DIFF while the leader writes on, and serves: it must have had all of it', ['died amid a SNAP'], (t) => {
@@ -58,8 +60,8 @@ export const snapshotStories: readonly Scenario[] = [
     t.op(1, 'create-ephemeral', { after: begun }, { path: '/e', times: 8 });
     t.op(1, 'close', { after: begun, plusMs: t.ms(50, 200) });
     for (let i = 0; i < 4; i++) {
-      const name = t.prng.pick(['state batch', 'state batch', 'flushed']);
-      const within = t.prng.chance(0.5);
+      const within = i === 0 || t.prng.chance(0.5);
+      const name = i === 0 ? 'state batch' : t.prng.pick(['state batch', 'state batch', 'flushed']);
       t.crash('it', { atMs: 1000 + i * t.ms(700, 900), event: { who: t.prng.pick(['any', 'leader', 'follower']), name, nth: t.prng.between(1, 5) }, ...(within ? {} : { plusMs: t.ms(0, 4) }) }, t.ms(20, 300), within && name === 'state batch' ? 'died in a flush' : undefined);
     }
   }, { crowd: 4, serverKnobs: { flushIntervalMs: 10 }, manners: { misbehave: 0.05, move: 0.05 } }),

@@ -10,10 +10,8 @@ import type { Mark } from '../../world/marks.ts';
 import type { Scenario } from '../scenario.ts';
 
 export interface StoryOptions {
-  /** At least so many servers. Default 3. */
+  /** Just so many servers, whatever is asked for. Default: as many as are asked for, and 3 at least. */
   readonly servers?: number;
-  /** Just one server, whatever is asked for. */
-  readonly alone?: boolean;
   /** Clients that do what they are told: 1, 2, … Default 1. */
   readonly clients?: number;
   /** Clients that do what they like; they come behind the others. Default 2. */
@@ -38,6 +36,19 @@ export class Story {
   constructor(prng: Prng, servers: number) {
     this.prng = prng;
     this.servers = servers;
+  }
+
+  /** How many more a leader needs for a quorum: 1 of 3, 2 of 5. */
+  get mates(): number {
+    return Math.floor(this.servers / 2);
+  }
+  /** How many may be away from a quorum: 1 of 3, 2 of 5. */
+  get spare(): number {
+    return this.servers - 1 - this.mates;
+  }
+  /** F, F', F'' … */
+  parts(part: string, size: number): readonly [string, ...string[]] {
+    return [part, ...Array.from({ length: size - 1 }, (_, i) => `${part}${"'".repeat(i + 1)}`)];
   }
 
   ms(from: number, to: number): number {
@@ -67,6 +78,10 @@ export class Story {
   crash(on: Target, when: Moment, downMs: number | null, mark?: Mark): Id {
     return this.fault(when, { kind: 'crash', on, keeps: 'durable', downMs }, mark);
   }
+  /** All of them at once; answers the first. */
+  crashAll(all: readonly Target[], when: Moment, downMs: number | null, mark?: Mark): Id {
+    return all.map((on, i) => this.crash(on, when, downMs, i === 0 ? mark : undefined))[0] as Id;
+  }
   isolate(on: Target, when: Moment, forMs: number): Id {
     return this.fault(when, { kind: 'partition', groups: [[on]], ways: 'both', forMs });
   }
@@ -84,6 +99,9 @@ export class Story {
   }
 }
 
+/** Gives these parts to followers. */
+export const followersAs = (parts: readonly string[]): readonly Target[] => parts.map((part) => `follower as ${part}`);
+
 export type Tell = (story: Story) => void;
 
 /** One story under each of the names that it is known by. */
@@ -91,7 +109,7 @@ export function stories(names: readonly string[], summary: string, mustHit: read
   return names.map((name) => ({
     name, summary, kind: 'historic', mustHit,
     draw: (prng, drawn): Plan => {
-      const servers = options.alone === true ? 1 : Math.max(drawn.servers, options.servers ?? 3);
+      const servers = options.servers ?? Math.max(drawn.servers, 3);
       const clients = options.clients ?? 1;
       const crowd = options.crowd ?? 2;
       const plan = quietPlan(name, { ...drawn, servers }, clients + crowd, { jitterMs: prng.pick([0.2, 1, 3]), writeMs: prng.pick([[0.1, 1], [1, 4]] as const), ...options.knobs });
