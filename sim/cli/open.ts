@@ -40,7 +40,7 @@ export async function openCommand(simulator: Simulator, path: string, options: O
   const to = writePage(run, beside, {
     scenario: plan.scenario, seed: plan.seed, servers: plan.servers, ...(mutant === undefined ? {} : { mutant }), outcome: result.kind,
     facts: [
-      { label: 'violated', value: failure.invariant }, { label: 'virtual time', value: ms(result.virtualMs) }, { label: 'faults', value: count(plan.faults.length) }, { label: 'acked writes', value: count(result.acked) },
+      { label: 'violated', value: failure.invariant }, { label: 'virtual time', value: ms(result.virtualMs) }, { label: 'faults', value: `${count(Object.values(result.faults).reduce((sum, n) => sum + n, 0))} of ${count(plan.faults.length)}` }, { label: 'acked writes', value: count(result.acked) },
       { label: 'elections', value: count(result.elections) }, { label: 'trace', value: result.traceHash },
     ],
     commands: Object.entries(commandsFor(path)).map(([label, command]) => ({ label, command })),

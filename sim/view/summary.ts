@@ -1,5 +1,6 @@
 /** A run in words, for those who do not see the picture. */
 import type { Recorded } from '../record/recorded.ts';
+import { clock, count as grouped } from './numbers.ts';
 import type { PageData } from './page-data.ts';
 
 export interface SummaryPart {
@@ -19,12 +20,12 @@ export function summary({ meta, run, neighbour }: PageData): SummaryPart[] {
     { heading: run.violation === null ? 'The last steps' : 'The last steps before the violation', lines: lastSteps(run) },
   ];
   if (neighbour !== null) parts.push({ heading: 'Neighbour', lines: [`The same seed ${neighbour.label}: ${neighbour.recorded.violation === null ? 'passes' : `${neighbour.recorded.violation.invariant}: ${neighbour.recorded.violation.message}`}`] });
-  if (run.leftOut.length > 0) parts.push({ heading: 'Not in this recording', lines: run.leftOut.map(({ what, count, before }) => `${count} ${what} before ${ms(before)}`) });
+  if (run.leftOut.length > 0) parts.push({ heading: 'Not in this recording', lines: run.leftOut.map(({ what, count, before }) => `${grouped(count)} ${what} before ${ms(before)}`) });
   return parts;
 }
 
 function ms(us: number): string {
-  return `${(us / 1000).toFixed(3)} ms`;
+  return `${clock(us)} ms`;
 }
 
 function roles({ bands, lanes, strings }: Recorded): string[] {

@@ -13,9 +13,9 @@ const drey = join(import.meta.dirname, '..', '..', 'drey.js');
 
 /** What the page leaves for tests, as far as these use it. */
 interface Drey {
-  readonly ui: { readonly span: { readonly from: number; readonly to: number }; readonly hidden: ReadonlySet<string>; readonly folded: ReadonlySet<string>; readonly split: boolean; readonly matches: readonly unknown[]; readonly followed: string | null; readonly pinned: { readonly pane: number; readonly item: { readonly type: string; readonly no: number } } | null };
-  readonly panes: readonly { readonly layout: { readonly rows: readonly { readonly id: string; readonly top: number; readonly y: number; readonly height: number }[] }; readonly scroll: number; readonly width: number; at(x: number, y: number): { readonly type: string; readonly no: number } | null }[];
-  readonly models: readonly { readonly run: { readonly violation: { readonly at: number } | null; readonly messages: { readonly sentAt: readonly number[] } }; title(item: unknown): string; zxid(item: unknown): string | null }[];
+  readonly ui: { readonly span: { readonly from: number; readonly to: number }; readonly hidden: ReadonlySet<string>; readonly folded: ReadonlySet<string>; readonly split: boolean; readonly matches: readonly { readonly pane: number; readonly item: unknown }[]; readonly hover: unknown; readonly followed: string | null; readonly pinned: { readonly pane: number; readonly item: { readonly type: string; readonly no: number } } | null };
+  readonly panes: readonly { readonly layout: { readonly rows: readonly { readonly id: string; readonly lane: { readonly no: number } | null; readonly top: number; readonly y: number; readonly height: number }[] }; readonly scroll: number; readonly width: number; readonly height: number; at(x: number, y: number): { readonly type: string; readonly no: number } | null }[];
+  readonly models: readonly { readonly run: { readonly violation: { readonly at: number } | null; readonly messages: { readonly sentAt: readonly number[] } }; title(item: unknown): string; from(item: unknown): number; lanesOf(item: unknown): readonly number[]; zxid(item: unknown): string | null }[];
   readonly parts: { readonly at: number } | null;
 }
 declare const window: { readonly drey: Drey };
@@ -50,11 +50,11 @@ if (path !== null) {
   });
 
   /** A fresh page; at its end it has said nothing wrong and asked nobody for anything. */
-  const opened = (title: string, hash: string, look: (t: ExecutionContext, page: Page) => Promise<void>): void => {
+  const opened = (title: string, hash: string, look: (t: ExecutionContext, page: Page) => Promise<void>, viewport = { width: 1440, height: 900 }): void => {
     test.serial(title, async (t) => {
       t.timeout(60_000);
       const complaints: string[] = [];
-      const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, reducedMotion: 'reduce' });
+      const context = await browser.newContext({ viewport, reducedMotion: 'reduce' });
       t.teardown(() => context.close());
       const page = await context.newPage();
       page.on('console', (message) => complaints.push(message.text()));
@@ -140,6 +140,61 @@ if (path !== null) {
     t.is(await page.evaluate(() => window.drey.ui.pinned), null);
   });
 
+  opened('tells of whatever the pointer is over, and of nothing any more when it is gone', '', async (t, page) => {
+    await page.keyboard.press('f');
+    await page.waitForFunction(() => window.drey.ui.span.from <= 0);
+    // What lies where is known when it is drawn.
+    await page.evaluate(() => new Promise((resolve) => (globalThis as unknown as { requestAnimationFrame(fn: () => void): void }).requestAnimationFrame(() => resolve(null))));
+    const canvas = page.locator('#canvas-0');
+    const panel = page.locator('#panel');
+    const box = (await canvas.boundingBox()) ?? { x: 0, y: 0 };
+    const found = await page.evaluate(() => {
+      const places = new Map<string, { type: string; x: number; y: number; title: string }>();
+      const [pane] = window.drey.panes;
+      if (pane !== undefined) {
+        for (let y = 2; y < 620; y += 3) {
+          for (let x = 2; x < pane.width; x += 3) {
+            const item = pane.at(x, y);
+            if (item !== null && !places.has(item.type)) places.set(item.type, { type: item.type, x, y, title: window.drey.models[0]?.title(item) ?? '' });
+          }
+        }
+      }
+      return [...places.values()];
+    });
+    t.deepEqual(found.map(({ type }) => type).toSorted(), ['band', 'event', 'fault', 'message', 'operation']);
+    const told: Readonly<Record<string, RegExp>> = { band: /^state.*onserver \d.*from.*to.*lasts/s, event: /^event.*on.*at/s, fault: /^fault.*from.*to.*lasts.*kind.*name/s, message: /message.*from.*to.*sent/s, operation: /^(read|write).*onclient \d.*call.*return.*outcome/s };
+    for (const { type, x, y, title } of found) {
+      await page.mouse.move(box.x + x, box.y + y);
+      t.is(await panel.locator('h2').textContent(), title, type);
+      t.regex((await panel.textContent()) ?? '', told[type] as RegExp);
+      t.regex((await canvas.getAttribute('class')) ?? '', /\bover\b/, type);
+      t.is(await page.evaluate(() => window.drey.ui.pinned), null, 'a look keeps nothing');
+    }
+    await page.mouse.move(box.x + 20, box.y - 80);
+    t.is(await page.evaluate(() => window.drey.ui.hover), null);
+    t.regex((await panel.textContent()) ?? '', /Hover over anything for its contents/, 'the run at a glance is back');
+  });
+
+  opened('has room for the lanes on a narrow screen, with what is picked below them', '', async (t, page) => {
+    const frame = (await page.locator('#canvas-0').boundingBox()) ?? { width: 0, height: 0 };
+    t.true(frame.height > 300 && frame.width > 400, JSON.stringify(frame));
+    t.true(await page.evaluate(() => window.drey.panes[0]?.layout.rows.filter(({ id }) => id.startsWith('server-')).every(({ top, height }) => top + height <= 340) ?? false), 'all five servers are in sight');
+    // Nothing is wider than the screen.
+    t.is(await page.evaluate(() => (globalThis as unknown as { document: { documentElement: { scrollWidth: number } } }).document.documentElement.scrollWidth), 600);
+    await page.locator('#panel').scrollIntoViewIfNeeded();
+    const stage = (await page.locator('#stage').boundingBox()) ?? { y: -1, height: 0 };
+    const panel = (await page.locator('#panel').boundingBox()) ?? { y: 0, height: 9999 };
+    t.true(stage.y >= 0 && panel.y + panel.height <= 800.5, 'both are on the screen at once');
+  }, { width: 600, height: 800 });
+
+  opened('writes numbers in one way', '', async (t, page) => {
+    t.regex((await page.locator('.card-red').textContent()) ?? '', /\d,\d{3}\.\d{3} ms/);
+    t.regex((await page.locator('.facts').textContent()) ?? '', /virtual time\d+,\d{3}/);
+    const text = await page.locator('body').evaluate((body) => [...(body as unknown as { querySelectorAll(s: string): Iterable<{ textContent: string }> }).querySelectorAll('header, #panel, #summary')].map(({ textContent }) => textContent).join(' '));
+    t.notRegex(text, /\d[\u00a0\u2009\u202f]\d/);
+    t.notRegex(text, /\b\d{4,}(\.\d+)? ms/);
+  });
+
   opened('filters by type and by lane', '', async (t, page) => {
     const chip = page.getByRole('button', { name: 'Election', exact: true });
     t.is(await chip.getAttribute('aria-pressed'), 'true');
@@ -170,6 +225,29 @@ if (path !== null) {
     await page.locator('#search').fill('no such thing');
     t.is(await page.locator('#matches').textContent(), 'none');
   });
+
+  opened('begins a search at the match that is nearest to what is seen', '', async (t, page) => {
+    const at = async (): Promise<readonly number[]> => page.evaluate(() => window.drey.ui.matches.map((spot) => window.drey.models[spot.pane]?.from(spot.item) ?? -1));
+    const middle = (): Promise<number> => page.evaluate(() => (window.drey.ui.span.from + window.drey.ui.span.to) / 2);
+    const pinned = (): Promise<number> => page.evaluate(() => window.drey.models[0]?.from(window.drey.ui.pinned?.item) ?? -1);
+    for (const [key, word] of [['End', 'established'], ['Home', 'established'], ['End', 'proposal'], ['v', 'boot']] as const) {
+      await page.keyboard.press(key);
+      await page.keyboard.press('/');
+      await page.keyboard.type(word);
+      const [matches, seen] = [await at(), await middle()];
+      t.true(matches.length > 1, word);
+      await page.keyboard.press('Enter');
+      t.is(Math.abs((await pinned()) - seen), Math.min(...matches.map((each) => Math.abs(each - seen))), `${key} ${word}`);
+      const [row] = await page.evaluate(() => {
+        const { ui, panes: [pane], models: [model] } = window.drey;
+        const lane = model?.lanesOf(ui.pinned?.item)[0] ?? -1;
+        return [pane?.layout.rows.filter((each) => each.lane?.no === lane).map(({ top, height }) => top >= pane.scroll && top + height <= pane.scroll + pane.height)[0]];
+      });
+      t.true(row, 'its lane is in sight');
+      await page.keyboard.press('Escape');
+      await page.keyboard.press('Escape');
+    }
+  }, { width: 1200, height: 620 });
 
   opened('shows the neighbour beside it, and where the two part', '', async (t, page) => {
     t.true(await page.locator('#pane-1').isHidden());

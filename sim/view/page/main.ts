@@ -1,4 +1,5 @@
 /** The page of a run: puts the parts together, and draws them. */
+import { clock } from '../numbers.ts';
 import type { PageData } from '../page-data.ts';
 import { Address } from './address.ts';
 import { setUpCopyButtons } from './copy-buttons.ts';
@@ -11,7 +12,7 @@ import type { PageHost } from './page-host.ts';
 import { Pane } from './pane.ts';
 import { Panel } from './panel.ts';
 import { setUpMinimap, setUpPane } from './pointer.ts';
-import { clock, drawRuler, type Flag } from './ruler.ts';
+import { drawRuler, type Flag } from './ruler.ts';
 import { FAMILIES, RunModel } from './run-model.ts';
 import { Search } from './search.ts';
 import { Spans, wholeSpan } from './spans.ts';
@@ -96,6 +97,9 @@ function goTo(spot: Spot): void {
     const near = Math.min(length, Math.max(120_000, (to - from) * 3));
     spans.glide({ from: from - near * 0.45, to: from + near * 0.55 });
   }
+  const pane = panes[spot.pane] as Pane;
+  pane.scrollToItem(spot.item);
+  placeGutter(pane);
   pin(spot);
 }
 function pin(spot: Spot | null, keepsFollowed = false): void {

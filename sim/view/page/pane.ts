@@ -56,6 +56,11 @@ export class Pane {
   scrollTo(y: number): void {
     this.scroll = Math.max(0, Math.min(y, this.layout.height - this.height));
   }
+  /** No further than is needed for its lanes to be seen, the first before the others. */
+  scrollToItem(item: Item): void {
+    const rows = this.model.lanesOf(item).flatMap((no) => this.layout.rowOf[no] ?? []);
+    for (const { top, height } of rows.toReversed()) this.scrollTo(Math.min(top, Math.max(this.scroll, top + height - this.height)));
+  }
 
   // ------------------------------------------------------------ drawing
 

@@ -2,8 +2,8 @@
 import { button, el } from './dom.ts';
 import type { Divergence } from './divergence.ts';
 import { FAMILIES, duration, isRead, short, type Item, type RunModel } from './run-model.ts';
-import { clock } from './ruler.ts';
 import type { Spot } from './ui-state.ts';
+import { clock, count as grouped } from '../numbers.ts';
 import type { PageData } from '../page-data.ts';
 
 export interface PanelActions {
@@ -97,7 +97,7 @@ export class Panel {
     if (life.length < 2) return [];
     const toggle = button(followed === zxid ? 'Stop following' : `Follow ${short(zxid)}`, { class: 'small', 'aria-pressed': String(followed === zxid) }, () => this.#actions.follow(followed === zxid ? null : zxid));
     const lines = life.slice(0, LIFE_LINES).map((item) => this.#line({ pane: spot.pane, item }, item.no === spot.item.no && item.type === spot.item.type));
-    return [el('h3', {}, `The life of ${short(zxid)}`, toggle), el('ol', { class: 'lines' }, ...lines), ...(life.length > LIFE_LINES ? [el('p', { class: 'faint' }, `and ${life.length - LIFE_LINES} more`)] : [])];
+    return [el('h3', {}, `The life of ${short(zxid)}`, toggle), el('ol', { class: 'lines' }, ...lines), ...(life.length > LIFE_LINES ? [el('p', { class: 'faint' }, `and ${grouped(life.length - LIFE_LINES)} more`)] : [])];
   }
 
   #line(spot: Spot, current = false): HTMLElement {
@@ -122,7 +122,7 @@ export class Panel {
     } else parts.push(el('div', { class: 'card' }, el('h2', {}, 'Nothing is violated'), el('p', { class: 'faint' }, 'Every judge was content until the end of this recording.')));
     if (this.#data.neighbour !== null) parts.push(this.#neighbourCard(this.#data.neighbour.label));
     if (run.leftOut.length > 0) {
-      parts.push(el('h3', {}, 'Not in this recording'), el('ul', { class: 'plain faint' }, ...run.leftOut.map(({ what, count, before }) => el('li', {}, `${count.toLocaleString('en')} ${what} before ${clock(before, 0)} ms`))));
+      parts.push(el('h3', {}, 'Not in this recording'), el('ul', { class: 'plain faint' }, ...run.leftOut.map(({ what, count, before }) => el('li', {}, `${grouped(count)} ${what} before ${clock(before, 0)} ms`))));
     }
     if (run.faults.length > 0) {
       parts.push(el('h3', {}, `Faults (${run.faults.length})`), el('ol', { class: 'lines' }, ...run.faults.map((_, no) => this.#fault(no))));

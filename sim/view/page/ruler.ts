@@ -1,4 +1,5 @@
 /** The axis of time above the lanes, with the flags of the violation and of the first difference. */
+import { clock } from '../numbers.ts';
 import { FONT, type Theme } from './theme.ts';
 import type { Span } from './ui-state.ts';
 
@@ -9,13 +10,6 @@ export interface Flag {
 }
 
 const STEPS = [1, 2, 5].flatMap((n) => [0, 1, 2, 3, 4, 5, 6, 7].map((power) => n * 10 ** power)).sort((a, b) => a - b);
-
-/** Microseconds as milliseconds with narrow, unbreakable spaces between thousands. */
-export function clock(us: number, digits = 3): string {
-  const [whole = '', part] = (us / 1000).toFixed(digits).split('.');
-  const grouped = whole.replace(/\B(?=(\d{3})+$)/g, '\u202f');
-  return part === undefined ? grouped : `${grouped}.${part}`;
-}
 
 export function drawRuler(pen: CanvasRenderingContext2D, width: number, height: number, span: Span, flags: readonly Flag[], cursorAt: number | null, theme: Theme): void {
   pen.clearRect(0, 0, width, height);

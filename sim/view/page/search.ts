@@ -1,4 +1,5 @@
 /** Finding items: by words, and the one beside the one that is pinned. */
+import { count } from '../numbers.ts';
 import { byId } from './dom.ts';
 import type { PageHost } from './page-host.ts';
 import { FAMILIES, type Item, type RunModel } from './run-model.ts';
@@ -25,21 +26,24 @@ export class Search {
   }
 
   next(by: 1 | -1): void {
-    const { models, ui, spans } = this.#page;
+    const { ui } = this.#page;
     if (ui.matches.length === 0) return;
-    if (this.#no < 0) {
-      // The first from the middle of what is seen.
-      const found = ui.matches.findIndex(({ pane, item }) => (models[pane] as RunModel).from(item) >= spans.middle);
-      this.#no = by === 1 ? (found < 0 ? 0 : found) : (found < 0 ? ui.matches.length : found) - 1;
-    } else this.#no += by;
-    this.#no = (this.#no + ui.matches.length) % ui.matches.length;
+    this.#no = this.#no < 0 ? this.#nearest() : (this.#no + by + ui.matches.length) % ui.matches.length;
     this.#showCount();
     this.#page.goTo(ui.matches[this.#no] as Spot);
   }
 
+  /** To the middle of what is seen. */
+  #nearest(): number {
+    const { models, ui, spans } = this.#page;
+    const { middle } = spans;
+    const away = ui.matches.map(({ pane, item }) => Math.abs((models[pane] as RunModel).from(item) - middle));
+    return away.indexOf(away.reduce((least, each) => Math.min(least, each), Infinity));
+  }
+
   #showCount(): void {
     const { matches } = this.#page.ui;
-    byId('matches').textContent = this.field.value.trim() === '' ? '' : matches.length === 0 ? 'none' : `${this.#no < 0 ? '' : `${this.#no + 1} of `}${matches.length.toLocaleString('en')}`;
+    byId('matches').textContent = this.field.value.trim() === '' ? '' : matches.length === 0 ? 'none' : `${this.#no < 0 ? '' : `${count(this.#no + 1)} of `}${count(matches.length)}`;
   }
 
   /** The item after or before the pinned one, on its lane. */
