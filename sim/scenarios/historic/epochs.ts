@@ -1,6 +1,6 @@
 /** Bugs in elections, in the epochs that servers promise each other, and in what they write down of them. */
 import type { Scenario } from '../scenario.ts';
-import { stories } from './story.ts';
+import { followersAs, stories } from './story.ts';
 
 export const epochStories: readonly Scenario[] = [
   ...stories(['ZK-335', 'ZK-1082', 'ZK-790'], 'leaders die again and again between the new epoch and its establishment; the quorum must form again, and no epoch twice', ['leader died in discovery'], (t) => {
@@ -39,12 +39,13 @@ export const epochStories: readonly Scenario[] = [
   }, { crowd: 0, servers: 5 }),
   ...stories(['ZK-2307', 'ZK-4269'], 'the write of the epochs fails; what was promised must not run ahead of the disk, and the server must start again', ['an epoch that was not written', 'disk failed'], (t) => {
     t.begins();
-    const dead = t.crash('L', { atMs: t.ms(1000, 1200) }, t.ms(300, 900));
-    if (t.prng.chance(0.5)) {
-      // It is not refused, it is slow: one follower has promised the epoch, and who wants to lead it loses its power before it has itself.
+    const slow = t.prng.chance(0.5);
+    const dead = t.crashAll(['L', ...(slow ? followersAs(t.parts('A', t.spare - 1)) : [])], { atMs: t.ms(1000, 1200) }, t.ms(300, 900));
+    if (slow) {
+      // It is not refused, it is slow: all who are there have promised the epoch, and who wants to lead it loses its power before it has itself.
       const wants = t.fault({ after: dead, event: { who: 'any', name: 'NewEpoch' } }, { kind: 'stall-disk', on: 'it as N', forMs: 200 });
       t.crash('N', { after: wants, plusMs: t.ms(20, 100) }, t.ms(200, 250));
-      t.isolate('follower as F', { after: wants, plusMs: t.ms(15, 20) }, 1200);
+      t.fault({ after: wants, plusMs: t.ms(15, 20) }, { kind: 'partition', groups: [followersAs(t.parts('F', t.mates))], ways: 'both', forMs: 1200 });
     }
     t.fault({ atMs: 1250, event: { who: 'leader', name: 'NewEpoch' } }, { kind: 'disk-error', on: 'it', what: 'journal write', times: t.prng.between(1, 2) }, 'an epoch that was not written');
     t.fault({ atMs: 1250, event: { who: 'follower', name: t.prng.pick(['receive LEADERINFO', 'receive NEWLEADER']), nth: t.prng.between(1, 2) } }, { kind: 'disk-error', on: 'it', what: 'journal write', times: 1 }, 'an epoch that was not written');

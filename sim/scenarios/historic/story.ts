@@ -47,8 +47,8 @@ export class Story {
     return this.servers - 1 - this.mates;
   }
   /** F, F', F'' … */
-  parts(part: string, size: number): readonly [string, ...string[]] {
-    return [part, ...Array.from({ length: size - 1 }, (_, i) => `${part}${"'".repeat(i + 1)}`)];
+  parts(part: string, size: number): readonly string[] {
+    return Array.from({ length: size }, (_, i) => `${part}${"'".repeat(i)}`);
   }
 
   ms(from: number, to: number): number {

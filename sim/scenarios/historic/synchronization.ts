@@ -132,8 +132,13 @@ export const synchronizationStories: readonly Scenario[] = [
     const second = t.writes(1, { after: down1, plusMs: 5 }, 10);
     const back = t.fault({ after: second, plusMs: 5 }, { kind: 'start', on: 'F1' });
     const upToDate = t.passes({ after: back, event: { who: 'F1', name: 'UpToDate' } });
-    const dead = t.crash('L', { after: upToDate, plusMs: t.ms(5, 100) }, null);
-    t.fault({ after: dead, plusMs: t.ms(5, 400) }, { kind: 'start', on: 'F2' });
-    t.passes({ after: dead, event: { who: 'F1', name: 'SyncPlan', where: { plan: 'DIFF' } } }, 'a leader that was synchronized sends a DIFF');
+    // One write more comes to F1 alone: it is elected.
+    const cut = t.fault({ after: upToDate, plusMs: t.ms(5, 100) }, { kind: 'partition', groups: [['L', 'F1'], followersAs(['O', "O'"])], ways: 'both', forMs: 300 });
+    t.writes(1, { after: cut, plusMs: 1 }, 1);
+    const logged = t.passes({ after: cut, plusMs: 1, event: { who: 'F1', name: 'journal write' } });
+    const dead = t.crash('L', { after: logged, event: { who: 'F1', name: 'durable' } }, null);
+    const leads = t.passes({ after: dead, event: { who: 'F1', name: 'NewEpoch' } });
+    t.fault({ after: leads, plusMs: t.ms(0, 300) }, { kind: 'start', on: 'F2' });
+    t.passes({ after: leads, event: { who: 'F2', name: 'receive DIFF' } }, 'a leader that was synchronized sends a DIFF');
   }, { servers: 5 }),
 ];
