@@ -30,10 +30,13 @@ export const epochStories: readonly Scenario[] = [
     // F, G and A commit it.
     t.writes(1, { after: stalled, plusMs: 1 }, t.prng.between(3, 15));
     const alone = t.crash('A', { after: stalled, plusMs: 100 }, null);
-    // F and G hear L's vote and take it for theirs; nobody hears them, not even each other, before L is there again.
+    // F and G hear L's vote and take it for theirs; nobody hears them before L is there again, and they each other not before L has dialled them and heard their votes.
     const forMs = t.ms(1500, 1900);
     for (const [from, to] of [['F', 'L'], ['G', 'L']] as const) t.fault({ after: alone }, { kind: 'clog', from, to, forMs });
-    for (const [from, to] of [['F', 'G'], ['G', 'F']] as const) t.fault({ after: alone }, { kind: 'clog', from, to, forMs: forMs + t.ms(0, 40) });
+    for (const [from, to] of [['F', 'G'], ['G', 'F']] as const) t.fault({ after: alone }, { kind: 'clog', from, to, forMs: forMs + t.ms(60, 100) });
+    // It is the best vote of all, whoever L is: one write more never leaves it.
+    for (const to of ['F', 'G']) t.fault({ after: alone }, { kind: 'drop', from: 'L', to, type: 'PROPOSAL' });
+    t.writes(1, { after: alone, plusMs: 1 }, 1);
     const dead = t.crash('L', { after: alone, plusMs: t.ms(700, 1000) }, t.ms(420, 480));
     t.passes({ after: dead, event: { who: 'L', name: 'State', where: { state: 'LEADING' } } }, 'elected by a vote that is not true any more');
   }, { crowd: 0, servers: 5 }),
