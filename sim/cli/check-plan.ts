@@ -196,10 +196,10 @@ function checkCycles(waits: ReadonlyMap<string, unknown>): string | null {
 const ROLES = ['leader', 'follower', 'any', 'it', 'other'];
 const CLUSTER_ROLES = ['master', 'worker', 'kafka'];
 
-/** 'follower as F', and F from then on. */
+/** 'follower as F', and F from then on; F' and F'' where a larger ensemble has more of them. */
 function checkTarget(what: string, target: string, { servers, cluster }: Plan): string | null {
-  const [, role = target] = /^(.+) as [A-Z]\w*$/.exec(target) ?? [];
-  if (ROLES.includes(role) || /^[A-Z][A-Z0-9]*$/.test(role)) return null;
+  const [, role = target] = /^(.+) as [A-Z]\w*'*$/.exec(target) ?? [];
+  if (ROLES.includes(role) || /^[A-Z][A-Z0-9]*'*$/.test(role)) return null;
   const [, kind, number] = /^(server|jobmanager|taskmanager)-(\d+)$/.exec(role) ?? [];
   if (kind === undefined && !CLUSTER_ROLES.includes(role)) return `${what} ${shown(target)}, and that is nobody: leader, follower, any, server-1${cluster === undefined ? '' : ', master, worker, jobmanager-1, taskmanager-1, kafka'} …`;
   if (kind !== 'server' && cluster === undefined) return `${what} ${target}, and the plan has no "cluster": there are servers and clients only`;
