@@ -27,23 +27,25 @@ const CAUSES = `What usually causes it:
   chance drawn from a stream that two components share.`;
 
 export async function doctorCommand(simulator: Simulator, plan: Plan, { json }: { readonly json: boolean }, io: Io): Promise<number> {
-  const { divergence, hashes, entries } = await examine(simulator, plan);
-  const ok = divergence === null && hashes[0] === hashes[1];
-  if (json) io.out(JSON.stringify({ scenario: plan.scenario, servers: plan.servers, seed: plan.seed, ok, entries, traceHashes: hashes, divergence }));
-  else if (ok) io.out(`${plan.scenario} on ${plan.servers} servers, seed ${plan.seed}: both runs are the same, ${count(entries)} entries, trace ${hashes[0]}`);
-  else io.out(divergenceText(plan, divergence, hashes));
+  const { divergence, hashes, entries, escape } = await examine(simulator, plan);
+  const differs = divergence !== null || hashes[0] !== hashes[1];
+  const ok = !differs && escape === null;
+  if (json) io.out(JSON.stringify({ scenario: plan.scenario, servers: plan.servers, seed: plan.seed, ok, entries, traceHashes: hashes, divergence, escape }));
+  else if (differs) io.out(divergenceText(plan, divergence, hashes));
+  else io.out(`${plan.scenario} on ${plan.servers} servers, seed ${plan.seed}: ${escape === null ? 'both runs are the same' : `${escape}; until then both runs are the same`}, ${entries === 1 ? '1 entry' : `${count(entries)} entries`}, trace ${hashes[0]}`);
   return ok ? EXIT.ok : EXIT.nondeterminism;
 }
 
-export async function examine(simulator: Simulator, plan: Plan): Promise<{ readonly divergence: Divergence | null; readonly hashes: readonly [string, string]; readonly entries: number }> {
-  const traced = async (): Promise<{ readonly hash: string; readonly lines: readonly string[] }> => {
+/** `escape`: where simulated code reached for the real world, which ended the run. */
+export async function examine(simulator: Simulator, plan: Plan): Promise<{ readonly divergence: Divergence | null; readonly hashes: readonly [string, string]; readonly entries: number; readonly escape: string | null }> {
+  const traced = async (): Promise<{ readonly hash: string; readonly lines: readonly string[]; readonly escape: string | null }> => {
     const lines: string[] = [];
     const result = await runToResult(simulator, plan, { onTrace: (entry: TraceEntry) => lines.push(traceLine(entry)) });
-    return { hash: result.traceHash, lines };
+    return { hash: result.traceHash, lines, escape: result.kind === 'nondeterminism' ? (result.violation?.message ?? result.kind) : null };
   };
   const first = await traced();
   const second = await traced();
-  return { divergence: diverge(first.lines, second.lines), hashes: [first.hash, second.hash], entries: first.lines.length };
+  return { divergence: diverge(first.lines, second.lines), hashes: [first.hash, second.hash], entries: first.lines.length, escape: first.escape };
 }
 
 function diverge(first: readonly string[], second: readonly string[]): Divergence | null {

@@ -3,7 +3,7 @@ import { DreyError } from '../../coord/base/errors.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { RunResult } from '../run/result.ts';
 import { runToResult } from './crash-result.ts';
-import { readPlanFile } from './failure-file.ts';
+import { commandsFor, readPlanFile } from './failure-file.ts';
 import { failureOf, isSameFailure, type Failure, type Simulator } from './seed-report.ts';
 
 export interface Failing {
@@ -16,7 +16,8 @@ export interface Failing {
 
 export async function failing(simulator: Simulator, path: string): Promise<Failing> {
   const { plan, failure: expected } = readPlanFile(path);
-  if (expected?.kind === 'nondeterminism') throw new DreyError('SIM_PASSES', `${path} is of a run that could not be repeated: \`drey sim doctor ${plan.scenario} --servers ${plan.servers} --seed ${plan.seed}\` shows where it diverges`);
+  // One that reached for the real world is stopped before that makes a difference: it can be looked into like any other.
+  if (expected?.invariant === 'Determinism') throw new DreyError('SIM_PASSES', `${path} is of a run that could not be repeated: ${commandsFor(path, { invariant: expected.invariant, plan })['doctor'] ?? ''} shows where it diverges`);
   const result = await runToResult(simulator, plan);
   if (result.kind === 'ok') throw new DreyError('SIM_PASSES', `${path} does not fail${expected === null ? '' : ` any more: ${expected.invariant} holds`}; there is nothing to look into`);
   return { plan, result, failure: failureOf(simulator, plan, result), insteadOf: expected !== null && !isSameFailure(result, expected) ? expected.invariant : null };

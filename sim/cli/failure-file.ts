@@ -53,9 +53,13 @@ export function firstLine(text: string): string {
   return text.split('\n', 1)[0] as string;
 }
 
-/** Copy-paste lines. */
-export function commandsFor(path: string): Record<string, string> {
+/** Copy-paste lines. A run that cannot be repeated can only be searched for the reason. */
+export function commandsFor(path: string, failure: Pick<Failure, 'invariant' | 'plan'> | null = null): Record<string, string> {
   const file = quoted(path);
+  if (failure?.invariant === 'Determinism' && failure.plan !== null) {
+    const { scenario, servers, seed } = failure.plan;
+    return { replay: `npx drey sim replay ${file}`, doctor: `npx drey sim doctor ${quoted(scenario)} --servers ${servers} --seed ${quoted(seed)}` };
+  }
   return { replay: `npx drey sim replay ${file} --trace`, shrink: `npx drey sim shrink ${file}`, why: `npx drey sim why ${file}`, open: `npx drey sim open ${file}` };
 }
 
@@ -71,7 +75,7 @@ export function writeFailure(dir: string, report: SeedReport): string | null {
 export function failureFile(path: string, plan: Plan, failure: Failure, atMs: number, traceHash: string): FailureFile {
   const { kind, invariant, message, stack } = failure;
   return {
-    what: sentence(plan, failure, atMs), kind, invariant, message, atMs, traceHash, commands: commandsFor(shortest(path)), events: failure.events,
+    what: sentence(plan, failure, atMs), kind, invariant, message, atMs, traceHash, commands: commandsFor(shortest(path), failure), events: failure.events,
     ...(stack === undefined ? {} : { stack: stack.split('\n') }), plan,
   };
 }

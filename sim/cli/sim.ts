@@ -100,7 +100,7 @@ docs/SIMULATOR.md is the guide.`)
     .option(...servers)
     .option('--seed <seed>', 'which', '1')
     .option(...json)
-    .addHelpText('after', '\nExit codes: 0 both are the same, 4 they differ, 64 wrong usage.')
+    .addHelpText('after', '\nExit codes: 0 both are the same, 4 they differ or reach for the real world, 64 wrong usage.')
     .action(async (scenario: string, flags: { servers: number; seed: string; json: boolean }) => {
       await known(scenario);
       const simulator = await loadSimulator(undefined);

@@ -31,7 +31,7 @@ export function failureText(report: SeedReport, failure: Failure, { path, why }:
   ];
   if (why !== undefined) lines.push(`  no file  it could not be written: ${why}`);
   if (path === null) lines.push(`  again    ${again({ ...task, jobs: 1 })} --seed ${quoted(task.seed)}`);
-  else for (const [what, command] of Object.entries(commandsFor(path))) lines.push(`  ${what.padEnd(8)} ${command}`);
+  else for (const [what, command] of Object.entries(commandsFor(path, failure))) lines.push(`  ${what.padEnd(8)} ${command}`);
   return lines.join('\n');
 }
 
@@ -80,7 +80,7 @@ export function summaryText(run: RunOf, tally: Tally, end: End): string {
     row('no leader', `for at most ${ms(tally.longestElectionMs)} of virtual time`),
     row('faults', `${count(tally.faultCount)}${tally.faultCount === 0 ? '' : `: ${wrapped(counts(tally.faults), 13)}`}`),
     ...(tally.marksExpected === 0 ? [] : [row('marks', `${tally.marksHit} of ${tally.marksExpected} seen${never.length === 0 || tally.seeds < SEEDS_FOR_MARKS ? '' : `; never: ${wrapped(never.join(', '), 13)}`}`)]),
-    row('repeated', `${countOf(tally.twice, 'seed')} ran twice and ended on the same trace${tally.seeds === 1 ? `, ${tally.lastTraceHash}` : `; the last trace is ${tally.lastTraceHash}`}`),
+    row('repeated', `${tally.twice === 0 ? 'no seed' : countOf(tally.twice, 'seed')} ran twice and ended on the same trace${tally.twice === 1 && tally.seeds === 1 ? `, ${tally.lastTraceHash}` : `; the last trace is ${tally.lastTraceHash}`}`),
     ...Object.entries(tally.findings).map(([what, n]) => row('failed', `${count(n)} × ${firstLine(what)}`)),
     ...goOn,
   ].join('\n');
@@ -93,7 +93,7 @@ export function summaryJson(run: RunOf, tally: Tally, end: End, failures: readon
     acked: tally.acked, elections: tally.elections, expired: tally.expired, longestElectionMs: tally.longestElectionMs, faults: tally.faults, marks: tally.marks, neverSeen: tally.marksNeverSeen, traceHash: tally.lastTraceHash,
     failures: failures.map(({ report, written: { path, why } }) => ({
       seed: report.task.seed, kind: report.failure?.kind, invariant: report.failure?.invariant, message: report.failure?.message, atMs: report.virtualMs, traceHash: report.traceHash, file: path,
-      ...(path === null ? {} : { commands: commandsFor(path) }), ...(why === undefined ? {} : { fileError: why }),
+      ...(path === null ? {} : { commands: commandsFor(path, report.failure) }), ...(why === undefined ? {} : { fileError: why }),
     })),
   };
 }
