@@ -60,7 +60,7 @@ export const sessionStories: readonly Scenario[] = [
     const begun = t.begins();
     const cut = t.isolate('L', { after: begun, plusMs: t.ms(5, 30) }, t.ms(1500, 2500));
     // Its clock runs at half the rate: it takes twice as long to notice.
-    const next = t.cast('leader as N', { after: cut, event: { who: 'any', name: 'Established' } });
+    const next = t.cast('it as N', { after: cut, event: { who: 'any', name: 'Established' } });
     t.op(2, 'connect', { after: next }, { to: 'N' });
     t.writes(2, { after: next, plusMs: 0.5 }, 3);
     t.op(1, 'sync-get', { after: next, plusMs: t.ms(2, 200) }, { path: '/w', mark: 'SYNC at a deposed leader' });
@@ -72,7 +72,7 @@ export const sessionStories: readonly Scenario[] = [
     const begun = t.begins();
     t.fault({ after: begun }, { kind: 'clock-rate', on: 'L', rate: 0.5 });
     const cut = t.isolate('L', { after: begun, plusMs: t.ms(5, 30) }, t.ms(1500, 2500));
-    const next = t.cast('leader as N', { after: cut, event: { who: 'any', name: 'Established' }, plusMs: 1 });
+    const next = t.cast('it as N', { after: cut, event: { who: 'any', name: 'Established' }, plusMs: 1 });
     t.op(2, 'connect', { after: next }, { to: 'N' });
     const written = t.writes(2, { after: next }, t.prng.between(1, 3));
     t.op(2, 'connect', { after: written, plusMs: t.ms(0, 60) }, { to: 'L' });
@@ -90,7 +90,7 @@ export const sessionStories: readonly Scenario[] = [
     const paused = t.fault({ after: heard }, { kind: 'pause', on: 'L', forMs: pausedMs });
     // That its followers have left it does not come to it.
     t.isolate('L', { after: heard }, 2400);
-    const next = t.cast('leader as N', { after: paused, event: { who: 'any', name: 'Established' }, plusMs: 1 });
+    const next = t.cast('it as N', { after: paused, event: { who: 'any', name: 'Established' }, plusMs: 1 });
     t.op(2, 'connect', { after: next }, { to: 'N' });
     const written = t.writes(2, { after: next, plusMs: 0.1 }, 1);
     t.op(1, 'sync-get', { after: written }, { path: '/w' });

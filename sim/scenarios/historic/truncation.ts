@@ -7,7 +7,7 @@ function deposed(t: Story, forMs = t.ms(1600, 2200)): { readonly cut: string; re
   const begun = t.begins();
   const cut = t.isolate('L', { after: begun, plusMs: t.ms(5, 30) }, forMs);
   t.writes(1, { after: cut, plusMs: 2 }, t.prng.between(1, 3));
-  const next = t.cast('leader as N', { after: cut, event: { who: 'any', name: 'Established' }, plusMs: 1 });
+  const next = t.cast('it as N', { after: cut, event: { who: 'any', name: 'Established' }, plusMs: 1 });
   t.op(2, 'connect', { after: next }, { to: 'N' });
   const ahead = t.writes(2, { after: next, plusMs: 1 }, t.prng.between(1, 8));
   return { cut, ahead };
@@ -30,7 +30,7 @@ export const truncationStories: readonly Scenario[] = [
     const cut = t.isolate('L', { after: begun, plusMs: t.ms(5, 30) }, 600);
     t.writes(1, { after: cut, plusMs: 2 }, 1);
     t.crash('L', { after: cut, plusMs: t.ms(60, 300) }, null);
-    const next = t.cast('leader as N', { after: cut, event: { who: 'any', name: 'Established' }, plusMs: 1 });
+    const next = t.cast('it as N', { after: cut, event: { who: 'any', name: 'Established' }, plusMs: 1 });
     t.op(2, 'connect', { after: next }, { to: 'N' });
     const alone = t.isolate('N', { after: next, plusMs: t.ms(8, 20) }, 100);
     t.writes(2, { after: alone }, 1);
@@ -51,7 +51,7 @@ export const truncationStories: readonly Scenario[] = [
     const cut = t.isolate('L', { after: begun, plusMs: t.ms(5, 30) }, t.ms(500, 700));
     t.op(1, 'create-ephemeral', { after: cut, plusMs: 2 }, { path: '/dead', times: 3 });
     t.crash('L', { after: cut, plusMs: t.ms(40, 300) }, t.ms(1200, 1800));
-    const next = t.cast('leader as N', { after: cut, event: { who: 'any', name: 'Established' }, plusMs: 1 });
+    const next = t.cast('it as N', { after: cut, event: { who: 'any', name: 'Established' }, plusMs: 1 });
     t.op(2, 'connect', { after: next }, { to: 'N' });
     t.writes(2, { after: next, plusMs: 1 }, 5);
     const back = t.passes({ after: cut, event: { who: 'L', name: 'UpToDate' } });
