@@ -6,4 +6,4 @@ export const EXIT: Readonly<Record<'ok' | Finding, number>> = { ok: 0, safety: 1
 export const EXIT_USAGE = 64;
 export const EXIT_INTERRUPTED = 130;
 
-export const EXIT_HELP = 'Exit codes: 0 ok, 1 a safety property is broken, 2 no progress (liveness), 3 a crash, 4 two runs of a seed differ, 5 the checker gave up, 64 wrong usage, 70 drey sim itself fell over, 130 interrupted.';
+export const EXIT_HELP = 'Exit codes: 0 ok, 1 a safety property is broken, 2 no progress (liveness), 3 a crash, 4 two runs of a seed differ or code reached for the real world, 5 the checker gave up, 64 wrong usage, 70 drey sim itself fell over, 130 interrupted.';
