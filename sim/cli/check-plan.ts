@@ -107,7 +107,7 @@ export function checkPlan(value: unknown): string | null {
 function checkCluster(cluster: unknown): string | null {
   return checkPart('cluster', cluster, {
     jobManagers: some, taskManagers: some, slots: some, job: oneOf(...JOB_NAMES), partitions: some, records: whole, checkpointIntervalMs: wholeWithin(10, 1e9), parallelism: some, jobManagerSessionMs: period, taskManagerSessionMs: period, feedMs: duration,
-    transactionTimeoutMs: maybe(period), stopAtMs: maybe(duration), coordRoughness: maybe(chance), goneForGood: maybe(texts), mayLose: maybe((value) => value === true),
+    transactionTimeoutMs: maybe(period), stopAtMs: maybe(duration), coordRoughness: maybe(chance), goneForGood: maybe(texts), lateRecords: maybe(chance), mayLose: maybe((value) => value === true),
   });
 }
 

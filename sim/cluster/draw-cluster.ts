@@ -122,8 +122,13 @@ function drawClusterPlan(prng: Prng): ClusterPlan {
     feedMs: UNTIL_MS - 1000,
     goneForGood: drawGone(prng.fork('gone'), jobManagers, taskManagers, Math.ceil(parallelism / slots)),
     ...(prng.chance(0.25) ? { coordRoughness: prng.pick([0.05, 0.2]) } : {}),
+    ...(job === 'windows' ? drawLate(prng.fork('late')) : {}),
     ...(stops ? { stopAtMs: ms(2000 + prng.float() * (UNTIL_MS - 2000)) } : {}),
   };
+}
+
+function drawLate(prng: Prng): Pick<ClusterPlan, 'lateRecords'> {
+  return prng.chance(0.5) ? { lateRecords: prng.pick([0.02, 0.1, 0.4]) } : {};
 }
 
 /** In a share of the seeds some do not come back; one job manager, and task managers with the slots that the job needs, do. */

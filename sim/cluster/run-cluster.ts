@@ -48,7 +48,7 @@ class ClusterRun {
     const { world, cluster, arena } = driver;
     cluster.kafka.createTopic(INPUT, clusterPlan.partitions);
     cluster.kafka.createTopic(OUTPUT, OUTPUT_PARTITIONS);
-    this.#feed = new Feed(world, cluster.kafka, clusterPlan);
+    this.#feed = new Feed(world, cluster.kafka, clusterPlan, (result) => driver.judge.output.has(result));
     const sink = transactionalSink({ world, turns: cluster.turns, kafka: cluster.kafka, transactions: cluster.transactions }, { topic: OUTPUT, transactionTimeoutMs: clusterPlan.transactionTimeoutMs ?? TRANSACTION_TIMEOUT_MS });
     const definition = job.define({ kafka: cluster.kafka, sink, files: cluster.files.files, poisoned: arena.poisoned }, {
       parallelism: clusterPlan.parallelism, maxParallelism: 16,
@@ -99,7 +99,7 @@ class ClusterRun {
     const unread = cluster.kafka.topic(INPUT).findIndex(({ log }, i) => judge.checkpoints.positionOf(`${INPUT}-${i}`) < log.nextOffset);
     if (!judge.output.holds(expected)) {
       if (unread >= 0) driver.fail('Liveness', `${LIVENESS_BOUND_MS} ms after everything healed partition ${unread} of the input is not read: the job is ${judge.status.status}, ${driver.why}`);
-      else judge.output.settled(expected);
+      else judge.output.settled(expected, this.#job.possible(this.#feed.records));
     }
     if (judge.status.status !== 'RUNNING') driver.fail('Liveness', `${LIVENESS_BOUND_MS} ms after everything healed the job is ${judge.status.status}: ${driver.why}`);
     if (driver.broken) return;
@@ -123,8 +123,18 @@ class ClusterRun {
       const [partition, offset] = id.split('/');
       return Number(offset) < judge.checkpoints.positionOf(`${INPUT}-${partition}`);
     });
-    judge.output.settled(this.#job.expected(read), this.#job.guarantee === 'at-least-once' ? this.#job.expected(this.#feed.records) : []);
+    judge.output.settled(this.#job.expected(read), this.#job.possible(this.#feed.records));
     judge.settled();
+    this.#markLate();
+  }
+
+  /** How often it mattered. */
+  #markLate(): void {
+    const { world, judge } = this.driver;
+    const late = this.#feed.records.filter(({ inTime }) => inTime !== 'yes');
+    const counted = late.filter((record) => record.inTime === 'perhaps' && this.#job.possible([record]).every((result) => judge.output.has(result)));
+    world.marks.hit('late record counted', counted.length);
+    world.marks.hit('late record dropped', late.length - counted.length);
   }
 
   result(kind: Outcome, fromThrown: Violation | null = null): RunResult {

@@ -63,6 +63,14 @@ export const clusterStories: readonly Scenario[] = [
     ],
     cluster: { job: 'windows', partitions: 2, parallelism: 6 },
   })),
+  ...story('scenario', ['late-records'], 'records come later than the bound on disorder allows, while workers are lost: a window that has been put out is not opened again', ['job restarted', 'late record dropped'], (prng) => ({
+    faults: [1, 2, 3].map((turn) => {
+      const downMs = MS(prng, 50, 600);
+      const action: FaultAction = prng.chance(0.5) ? { kind: 'power-failure', on: ['taskmanager-1', 'taskmanager-2', 'taskmanager-3'], downMs, staggerMs: 5 } : { kind: 'crash', on: 'worker', keeps: 'page-cache', downMs };
+      return { when: { atMs: 2200 * turn + MS(prng, 0, 400), event: { who: 'any', name: 'pointer written' }, plusMs: MS(prng, 0, 300) }, action };
+    }),
+    cluster: { job: 'windows', lateRecords: 0.3, records: 600, parallelism: prng.between(2, 4) },
+  })),
   ...story('scenario', ['deposed-master'], 'a deposed master that does not know it yet goes on to write and to command its workers: nothing of it takes effect', ['command fenced', 'master took over'], (prng) => ({
     faults: [1, 2, 3].flatMap((turn) => {
       const atMs = 1000 + 2300 * turn;

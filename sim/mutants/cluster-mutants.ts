@@ -4,10 +4,12 @@ import type { Mutant } from './mutant.ts';
 const STORE = 'orchestrator/ha/master-store.ts';
 const TASK_MANAGER = 'orchestrator/runtime/task-manager.ts';
 const TASK = 'orchestrator/task/task.ts';
+const KEYED = 'orchestrator/operators/keyed.ts';
 const COORDINATOR = 'orchestrator/jobmaster/checkpoint-coordinator.ts';
 
 const masters = [{ scenario: 'master-loss', servers: 3 }];
 const workers = [{ scenario: 'worker-loss', servers: 3 }];
+const late = [{ scenario: 'late-records', servers: 3 }, ...workers];
 const anything = [{ scenario: 'orchestrator', servers: 3 }, ...workers, ...masters];
 
 export const clusterMutants: readonly Mutant[] = [
@@ -78,6 +80,21 @@ export const clusterMutants: readonly Mutant[] = [
     name: 'goes-on-behind-the-gap', historic: '', summary: 'a reader whose records have been deleted goes on at the oldest that is left',
     edits: [{ file: 'connectors/kafka/reader.ts', find: '    const lost = partition.position < first || partition.position > next;', replace: '    partition.position = Math.max(partition.position, first);\n    const lost = partition.position > next;' }],
     hunts: [{ scenario: 'retention-outruns', servers: 3 }], expects: ['LostOutput', 'Liveness'],
+  },
+  {
+    name: 'event-time-forgotten', historic: '', summary: 'a restored window operator begins at the beginning of event time: it opens windows again that it had put out',
+    edits: [{ file: KEYED, find: 'this.#watermarkMs = restoredWatermarkMs;', replace: 'this.#watermarkMs = MIN_WATERMARK;' }],
+    hunts: late, expects: ['DuplicateOutput', 'ForeignOutput'],
+  },
+  {
+    name: 'late-records-counted', historic: '', summary: 'a record whose window has been put out opens it again',
+    edits: [{ file: KEYED, find: 'if (start + sizeMs - 1 <= this.#watermarkMs) {', replace: 'if (start + sizeMs - 1 <= MIN_WATERMARK) {' }],
+    hunts: late, expects: ['DuplicateOutput', 'ForeignOutput'],
+  },
+  {
+    name: 'dropped-before-it-is-late', historic: '', summary: 'a record is dropped by its own event time, while its window is still open',
+    edits: [{ file: KEYED, find: 'if (start + sizeMs - 1 <= this.#watermarkMs) {', replace: 'if (timestampMs <= this.#watermarkMs) {' }],
+    hunts: late, expects: ['LostOutput'],
   },
   {
     name: 'barriers-unaligned', historic: '', summary: 'a task takes its snapshot at the first barrier, without waiting for the other channels',

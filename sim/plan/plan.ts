@@ -179,6 +179,8 @@ export interface ClusterPlan {
   readonly coordRoughness?: number;
   /** Job managers and task managers whose machines lose power at the end of phase 1, for good: the others must do. */
   readonly goneForGood?: readonly string[];
+  /** The share of records that come later than the bound on disorder allows: whether they are dropped depends on what is read first. 0 without it. */
+  readonly lateRecords?: number;
   /** Output may be lost, as long as the job fails of it. */
   readonly mayLose?: true;
 }

@@ -27,6 +27,7 @@ const STORY_MARKS = [
 export const CLUSTER_MARKS = [
   'master took over', 'master deposed', 'command fenced', 'job restarted', 'checkpoint aborted', 'worker without a lease', 'task manager lost', 'task failed', 'task state not stored',
   'ack lost', 'EndTxn again', 'late EndTxn', 'transaction aborted', 'empty transaction', 'producer fenced', 'splits added',
+  'late record dropped', 'late record counted',
 ] as const;
 
 const MARKS = [...COMMON_MARKS, ...STORY_MARKS, ...CLUSTER_MARKS] as const;

@@ -16,6 +16,12 @@ for (const scenario of ['worker-loss', 'master-loss', 'kafka-outage', 'orchestra
   });
 }
 
+test.serial('records come too late for their windows, and others that are as old find theirs open', async (t) => {
+  const { violation, marks } = await runPlan(plan('late-records', 1));
+  t.is(violation?.message ?? 'none', 'none');
+  t.true((marks['late record dropped'] ?? 0) > 20 && (marks['late record counted'] ?? 0) > 5, `${marks['late record dropped']} dropped, ${marks['late record counted']} counted`);
+});
+
 test.serial('twice the same seed, twice the same trace; another job or a fault less, and it is another', async (t) => {
   const seed = plan('orchestrator', 5);
   const first = await runPlan(seed);

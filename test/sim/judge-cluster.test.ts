@@ -1,6 +1,7 @@
 /** The judges of the orchestrator: each fires on a made-up bad history, and not on its legal neighbour. */
 import test from 'ava';
 import { CheckpointsJudge, type CheckpointsWorld, type StateOfTask } from '../../sim/judges/cluster/checkpoints.ts';
+import { simJobs, type FedRecord } from '../../sim/cluster/jobs.ts';
 import { ExactlyOnceJudge } from '../../sim/judges/cluster/exactly-once.ts';
 import { FencingJudge } from '../../sim/judges/cluster/fencing.ts';
 import { JobStatusJudge } from '../../sim/judges/cluster/job-status.ts';
@@ -172,6 +173,23 @@ test('DuplicateOutput, ForeignOutput, LostOutput', (t) => {
   t.deepEqual(output('at-least-once', 'a', 'a', 'b'), []);
   t.deepEqual(output('exactly-once', 'a', 'b', 'c'), ['ForeignOutput']);
   t.deepEqual(output('exactly-once', 'a'), ['LostOutput']);
+});
+
+test('windows: a late record counts or does not, a window is put out once, and what was certainly too late never comes', (t) => {
+  const record = (id: string, at: number, inTime: FedRecord['inTime']): FedRecord => ({ id, key: 'k', t: at, inTime });
+  const records = [record('a', 100, 'yes'), record('b', 200, 'yes'), record('late', 300, 'perhaps'), record('too late', 400, 'no'), record('alone', 5100, 'perhaps')];
+  const output = (...windows: [start: number, ...ids: string[]][]): string[] => findings((fail) => new ExactlyOnceJudge(fail, 'exactly-once'), (judge) => {
+    for (const [start, ...ids] of windows) judge.committed([`k@${start}`, ...ids.map((id) => `${id} in k@${start}`)].map((result) => JSON.stringify(result)));
+    judge.settled(simJobs.windows.expected(records), simJobs.windows.possible(records));
+  });
+  t.deepEqual(output([0, 'a', 'b']), []);
+  t.deepEqual(output([0, 'a', 'late', 'b']), []);
+  t.deepEqual(output([0, 'a', 'b'], [5000, 'alone']), []);
+  t.deepEqual(output([0, 'a', 'b'], [0, 'late']), ['DuplicateOutput']);
+  t.deepEqual(output([0, 'a', 'b', 'a']), ['DuplicateOutput']);
+  t.deepEqual(output([0, 'a', 'late']), ['LostOutput']);
+  t.deepEqual(output([0, 'a', 'b', 'too late']), ['ForeignOutput']);
+  t.deepEqual(output([0, 'a', 'b'], [5000, 'late']), ['ForeignOutput']);
 });
 
 test('Flapping: the job restarts again and again although everything has healed', (t) => {

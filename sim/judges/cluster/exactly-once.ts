@@ -21,6 +21,10 @@ export class ExactlyOnceJudge {
     return this.#seen.size;
   }
 
+  has(result: string): boolean {
+    return this.#seen.has(result);
+  }
+
   committed(results: Iterable<string>): void {
     for (const result of results) {
       if (this.#seen.has(result) && this.#guarantee === 'exactly-once') this.#fail('DuplicateOutput', `${result} is committed twice`);
@@ -28,7 +32,7 @@ export class ExactlyOnceJudge {
     }
   }
 
-  /** All that can come has come. `possible`: what may be there, too; an at-least-once sink shows what no checkpoint came to cover. */
+  /** All that can come has come. `possible`: what may be there, too: an at-least-once sink shows what no checkpoint came to cover, a late record may find its window open. */
   settled(expected: Iterable<string>, possible: Iterable<string> = []): void {
     const wanted = new Set(expected);
     const known = new Set(possible);
