@@ -155,7 +155,9 @@ if (path !== null) {
         for (let y = 2; y < 620; y += 3) {
           for (let x = 2; x < pane.width; x += 3) {
             const item = pane.at(x, y);
-            if (item !== null && !places.has(item.type)) places.set(item.type, { type: item.type, x, y, title: window.drey.models[0]?.title(item) ?? '' });
+            // A canvas may begin amid a pixel.
+            const isSure = item !== null && [-1, 1].every((by) => [pane.at(x + by, y), pane.at(x, y + by)].every((near) => near?.type === item.type && near.no === item.no));
+            if (isSure && !places.has(item.type)) places.set(item.type, { type: item.type, x, y, title: window.drey.models[0]?.title(item) ?? '' });
           }
         }
       }
