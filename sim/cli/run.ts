@@ -27,6 +27,8 @@ export interface RunCommandOptions {
   readonly keepGoing: boolean;
   /** Coverage marks that seeds of this scenario should come by. */
   readonly marks: readonly string[];
+  /** Of a story: the marks that each seed should come by. */
+  readonly story?: readonly string[];
 }
 
 export interface Io {
@@ -44,7 +46,7 @@ export async function runCommand(simulator: Simulator, options: RunCommandOption
   const run: RunOf = { scenario, servers, jobs: options.jobs, ...(mutant === undefined ? {} : { mutant }) };
   checkWritable(options.out);
   const status = new StatusLine(io.screen);
-  const tally = new Tally(options.marks);
+  const tally = new Tally(options.marks, options.story);
   const failures: { report: SeedReport; written: Written }[] = [];
   const total = options.seed !== undefined ? 1 : (options.seeds ?? Infinity);
   const totalSeconds = options.minutes === undefined ? Infinity : options.minutes * 60;

@@ -136,7 +136,7 @@ async function run(scenario: string, flags: RunFlags): Promise<number> {
   // Also one at a time they run in a child: signals are heard while a seed runs, and one that never ends is found out.
   const lanes = flags.trace ? inProcess(simulator) : inChildren(flags.jobs, { mutant: flags.mutant });
   // A scenario may have its own number of servers, whatever is asked for.
-  return runCommand(simulator, { ...flags, servers: sample.servers, scenario, marks: [...new Set([...(ofEnsemble ? COMMON_MARKS : kind === 'historic' ? [] : CLUSTER_MARKS), ...mustHit])], seeds: flags.seeds ?? (flags.minutes === undefined ? DEFAULT_SEEDS : null) }, io(), lanes);
+  return runCommand(simulator, { ...flags, servers: sample.servers, scenario, marks: [...new Set([...(ofEnsemble ? COMMON_MARKS : kind === 'historic' ? [] : CLUSTER_MARKS), ...mustHit])], story: kind === 'historic' ? mustHit : [], seeds: flags.seeds ?? (flags.minutes === undefined ? DEFAULT_SEEDS : null) }, io(), lanes);
 }
 
 async function list(asJson: boolean): Promise<number> {

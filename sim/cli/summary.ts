@@ -79,6 +79,7 @@ export function summaryText(run: RunOf, tally: Tally, end: End): string {
     row('simulated', `${virtualTime(tally.virtualMs)}, ${countOf(tally.events, 'event')}, ${countOf(tally.elections, 'election')}, ${countOf(tally.acked, 'acked write')}, ${countOf(tally.expired, 'expired session')}`),
     row('no leader', `for at most ${ms(tally.longestElectionMs)} of virtual time`),
     row('faults', `${count(tally.faultCount)}${tally.faultCount === 0 ? '' : `: ${wrapped(counts(tally.faults), 13)}`}`),
+    ...(tally.isStory ? [row('story', `told in ${count(tally.told)} of ${countOf(tally.seeds, 'seed')}`)] : []),
     ...(tally.marksExpected === 0 ? [] : [row('marks', `${tally.marksHit} of ${tally.marksExpected} seen${never.length === 0 || tally.seeds < SEEDS_FOR_MARKS ? '' : `; never: ${wrapped(never.join(', '), 13)}`}`)]),
     row('repeated', `${tally.twice === 0 ? 'no seed' : countOf(tally.twice, 'seed')} ran twice and ended on the same trace${tally.twice === 1 && tally.seeds === 1 ? `, ${tally.lastTraceHash}` : `; the last trace is ${tally.lastTraceHash}`}`),
     ...Object.entries(tally.findings).map(([what, n]) => row('failed', `${count(n)} × ${firstLine(what)}`)),
@@ -90,7 +91,7 @@ export function summaryJson(run: RunOf, tally: Tally, end: End, failures: readon
   return {
     scenario: run.scenario, servers: run.servers, ...(run.mutant === undefined ? {} : { mutant: run.mutant }), ok: tally.failed === 0, interrupted: end.interrupted, seconds: Number(end.seconds.toFixed(2)),
     seeds: tally.seeds, fromSeed: end.nextSeed === null ? null : end.fromSeed, nextSeed: end.nextSeed, failed: tally.failed, twice: tally.twice, virtualMs: Math.round(tally.virtualMs), events: tally.events,
-    acked: tally.acked, elections: tally.elections, expired: tally.expired, longestElectionMs: tally.longestElectionMs, faults: tally.faults, marks: tally.marks, neverSeen: tally.marksNeverSeen, traceHash: tally.lastTraceHash,
+    acked: tally.acked, elections: tally.elections, expired: tally.expired, longestElectionMs: tally.longestElectionMs, faults: tally.faults, marks: tally.marks, neverSeen: tally.marksNeverSeen, ...(tally.isStory ? { told: tally.told } : {}), traceHash: tally.lastTraceHash,
     failures: failures.map(({ report, written: { path, why } }) => ({
       seed: report.task.seed, kind: report.failure?.kind, invariant: report.failure?.invariant, message: report.failure?.message, atMs: report.virtualMs, traceHash: report.traceHash, file: path,
       ...(path === null ? {} : { commands: commandsFor(path, report.failure) }), ...(why === undefined ? {} : { fileError: why }),

@@ -17,14 +17,18 @@ export class Tally {
   /** How often each mark was hit; those that no run is expected to come by are counted when one does. */
   readonly marks: Record<string, number> = {};
   readonly #expected: readonly string[];
+  readonly #story: readonly string[];
+  /** Seeds that came by all that their story must come by. */
+  told = 0;
   /** How many failures of each kind and invariant. */
   readonly findings: Record<string, number> = {};
   /** The first kind of failure; 'gave-up' only if there is no other. */
   finding: Finding | null = null;
 
-  /** `expected`: the marks that seeds of this kind should come by, sooner or later. */
-  constructor(expected: readonly string[]) {
+  /** `expected`: the marks that seeds of this kind should come by, sooner or later; `story`: those that each of them should. */
+  constructor(expected: readonly string[], story: readonly string[] = []) {
     this.#expected = expected;
+    this.#story = story;
   }
 
   add(report: SeedReport): void {
@@ -38,6 +42,8 @@ export class Tally {
     this.lastTraceHash = report.traceHash;
     addTo(this.faults, report.faults);
     addTo(this.marks, report.marks);
+    const marks: Readonly<Record<string, number>> = report.marks;
+    if (this.isStory && this.#story.every((mark) => (marks[mark] ?? 0) > 0)) this.told++;
     if (report.failure !== null) {
       this.failed++;
       if (this.finding === null || this.finding === 'gave-up') this.finding = report.failure.kind;
@@ -49,6 +55,9 @@ export class Tally {
 
   get faultCount(): number {
     return Object.values(this.faults).reduce((sum, n) => sum + n, 0);
+  }
+  get isStory(): boolean {
+    return this.#story.length > 0;
   }
   get marksExpected(): number {
     return this.#expected.length;

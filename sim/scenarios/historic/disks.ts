@@ -20,11 +20,16 @@ export const diskStories: readonly Scenario[] = [
     t.begins();
     for (let i = 0; i < 5; i++) {
       const downMs = t.ms(20, 300);
-      const died = t.crash(`it as X${i}`, { atMs: 1000 + i * t.ms(500, 700), event: { who: t.prng.pick(['any', 'leader', 'follower']), name: t.prng.pick(['journal create', 'journal write', 'journal write', 'durable']), nth: t.prng.between(1, 12) }, plusMs: t.ms(0, 6) }, downMs);
+      const atMs = 1000 + i * t.ms(800, 900);
+      const died = t.crash(`it as X${i}`, { atMs, event: { who: t.prng.pick(['any', 'leader', 'follower']), name: t.prng.pick(['journal create', 'journal write', 'journal write', 'durable']), nth: t.prng.between(1, 12) }, plusMs: t.ms(0, 6) }, downMs);
       // And while it writes down what it has found.
       if (t.prng.chance(0.6)) t.crash(`X${i}`, { after: died, plusMs: Math.round(downMs + t.ms(5, 30)) }, t.ms(20, 300));
+      // And all of them, with a write on its way to each disk, be it the first of a segment.
+      const first = t.prng.chance(0.5);
+      const event = first ? { who: 'leader', name: 'journal create' } : { who: 'leader', name: 'journal write', nth: t.prng.between(1, 6) };
+      t.fault({ atMs: atMs + t.ms(250, 450), event, plusMs: t.ms(1.5, first ? 12 : 4) }, { kind: 'power-failure', on: t.all, downMs: t.ms(20, 200), staggerMs: t.ms(0, 30) });
     }
-  }, { crowd: 4, knobs: { segmentBytes: 4 << 10, writeMs: [2, 10] } }),
+  }, { crowd: 4, manners: { burst: 8 }, knobs: { segmentBytes: 4 << 10, writeMs: [2, 10] } }),
   ...stories(['CORDS'], 'a bit of what a server has on disk rots while it is down, and then its leader dies: it knows that it is damaged, does not vote, and has all of it again from another', ['suspect journal', 'SNAP of a suspect'], (t) => {
     const begun = t.begins();
     // Or all who are left with it have been away, and they and it together do not know what was committed.

@@ -52,7 +52,7 @@ export const epochStories: readonly Scenario[] = [
     }
     t.fault({ atMs: 1250, event: { who: 'leader', name: 'NewEpoch' } }, { kind: 'disk-error', on: 'it', what: 'journal write', times: t.prng.between(1, 2) }, 'an epoch that was not written');
     t.fault({ atMs: 1250, event: { who: 'follower', name: t.prng.pick(['receive LEADERINFO', 'receive NEWLEADER']), nth: t.prng.between(1, 2) } }, { kind: 'disk-error', on: 'it', what: 'journal write', times: 1 }, 'an epoch that was not written');
-    t.fault({ atMs: t.ms(2000, 3000) }, { kind: 'power-failure', on: Array.from({ length: t.servers }, (_, i) => `server-${i + 1}`), downMs: t.ms(20, 200), staggerMs: t.ms(0, 50) });
+    t.fault({ atMs: t.ms(2000, 3000) }, { kind: 'power-failure', on: t.all, downMs: t.ms(20, 200), staggerMs: t.ms(0, 50) });
   }),
   ...stories(['ZK-1277'], 'the counter of zxids comes to its end (which is near here): the leader gives way to a new epoch, and service goes on', ['roll-over'], (t) => {
     const begun = t.begins();

@@ -32,9 +32,6 @@ class ClusterStory extends Story {
   override passes(when: Moment, mark?: Mark): string {
     return this.fault(when, { kind: 'slow-storage', extraMs: 0, forMs: 0 }, mark);
   }
-  get ensemble(): string[] {
-    return Array.from({ length: this.servers }, (_, i) => `server-${i + 1}`);
-  }
 }
 
 export const orchestratorStories: readonly Scenario[] = [
@@ -43,7 +40,7 @@ export const orchestratorStories: readonly Scenario[] = [
       const atMs = t.ms(2000, 2600) + i * 3500;
       const stopped = t.prng.chance(0.5);
       const forMs = t.ms(stopped ? 1200 : 900, 3000);
-      const cut = t.fault({ atMs }, stopped ? { kind: 'pause', on: 'master', forMs } : { kind: 'partition', groups: [['master'], t.ensemble], ways: t.prng.pick(['both', 'in', 'out']), forMs });
+      const cut = t.fault({ atMs }, stopped ? { kind: 'pause', on: 'master', forMs } : { kind: 'partition', groups: [['master'], t.all], ways: t.prng.pick(['both', 'in', 'out']), forMs });
       const over = t.passes({ after: cut, plusMs: forMs });
       t.passes({ after: cut, event: { who: 'any', name: 'epoch raised' }, before: over }, 'another master beside the old one');
     }
@@ -52,7 +49,7 @@ export const orchestratorStories: readonly Scenario[] = [
     for (let i = 0; i < 3; i++) {
       const downMs = t.ms(30, 500);
       const down = t.crash('master', { atMs: t.ms(1800, 2200) + i * 2200 }, downMs);
-      t.fault({ after: down, plusMs: t.ms(20, 900) }, { kind: 'break', from: t.prng.pick(['jobmanager-1', 'jobmanager-2']), to: t.prng.pick(t.ensemble) });
+      t.fault({ after: down, plusMs: t.ms(20, 900) }, { kind: 'break', from: t.prng.pick(['jobmanager-1', 'jobmanager-2']), to: t.prng.pick(t.all) });
       t.passes({ after: t.passes({ after: down, plusMs: downMs }), event: { who: 'any', name: 'epoch raised' } }, 'a master elected after one was back early');
     }
   }),
@@ -60,7 +57,7 @@ export const orchestratorStories: readonly Scenario[] = [
     for (let i = 0; i < 3; i++) {
       const worker = `taskmanager-${1 + (i % 2)}`;
       const down = t.crash(worker, { atMs: t.ms(1800, 2200) + i * 2200 }, t.ms(30, 500));
-      if (t.prng.chance(0.5)) t.fault({ after: down, plusMs: t.ms(30, 600) }, { kind: 'partition', groups: [[worker], t.ensemble], ways: 'in', forMs: t.ms(100, 800) });
+      if (t.prng.chance(0.5)) t.fault({ after: down, plusMs: t.ms(30, 600) }, { kind: 'partition', groups: [[worker], t.all], ways: 'in', forMs: t.ms(100, 800) });
       t.passes({ after: down, event: { who: 'any', name: 'receive registered', where: { from: worker } } }, 'a worker registered after it was back early');
     }
   }),

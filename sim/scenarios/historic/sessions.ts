@@ -18,10 +18,9 @@ export const sessionStories: readonly Scenario[] = [
     const made = t.op(1, 'create-ephemeral', { after: begun }, { path: '/e', times: 5 });
     // It has been at another server meanwhile.
     const moved = t.op(1, 'connect', { after: made }, { to: 'follower' });
-    const all = Array.from({ length: t.servers }, (_, i) => `server-${i + 1}`);
     const comesBack = t.prng.chance(0.5);
     const gone = comesBack ? moved : t.op(1, 'abandon', { after: moved });
-    const down = t.fault({ after: gone, plusMs: t.ms(0, 300) }, { kind: 'power-failure', on: all, downMs: t.ms(20, 300), staggerMs: t.ms(0, 80) });
+    const down = t.fault({ after: gone, plusMs: t.ms(0, 300) }, { kind: 'power-failure', on: t.all, downMs: t.ms(20, 300), staggerMs: t.ms(0, 80) });
     // Or it comes back once more before it is gone.
     if (comesBack) t.op(1, 'abandon', { after: t.op(1, 'connect', { after: t.passes({ after: down, event: { who: 'any', name: 'Serving' } }) }, { to: 'follower' }) });
   }, { untilMs: 10_000 }),

@@ -38,6 +38,9 @@ export class Story {
     this.servers = servers;
   }
 
+  get all(): readonly Target[] {
+    return Array.from({ length: this.servers }, (_, i) => `server-${i + 1}`);
+  }
   /** How many more a leader needs for a quorum: 1 of 3, 2 of 5. */
   get mates(): number {
     return Math.floor(this.servers / 2);
