@@ -1,6 +1,6 @@
 /** What settings are when nothing about a run depends on them. */
 import { quietPlan } from '../plan/draft.ts';
-import type { ClientPlan, ClockPlan, Plan } from '../plan/plan.ts';
+import type { ClientPlan, ClockPlan, ClusterPlan, Plan } from '../plan/plan.ts';
 import type { Knobs, ServerKnobs } from '../world/knobs.ts';
 
 const quiet = quietPlan('ordinary', { seed: '', servers: 1 }, 1);
@@ -15,6 +15,11 @@ function pickManners({ move, stall, misbehave, timeoutMs, burst, thinkMs }: Clie
   return { move, stall, misbehave, timeoutMs, burst, thinkMs };
 }
 
+/** Without the troubles that it has by itself, where it has any. */
+function ordinaryCluster(cluster: ClusterPlan): ClusterPlan {
+  return { ...cluster, ...(cluster.coordRoughness === undefined ? {} : { coordRoughness: 0 }), ...(cluster.lateRecords === undefined ? {} : { lateRecords: 0 }) };
+}
+
 /** Every plan that is one setting more ordinary than this one. */
 export function moreOrdinary(plan: Plan): readonly Plan[] {
   return [
@@ -22,6 +27,7 @@ export function moreOrdinary(plan: Plan): readonly Plan[] {
     ...plan.serverKnobs.flatMap((own, i) => fieldwise(own, ORDINARY_SERVER_KNOBS).map((each) => ({ ...plan, serverKnobs: plan.serverKnobs.with(i, each) }))),
     ...plan.clocks.flatMap((own, i) => fieldwise(own, ORDINARY_CLOCK).map((each) => ({ ...plan, clocks: plan.clocks.with(i, each) }))),
     ...plan.clients.flatMap((own, i) => fieldwise(own, { ...own, ...ORDINARY_MANNERS }).map((each) => ({ ...plan, clients: plan.clients.with(i, each) }))),
+    ...(plan.cluster === undefined ? [] : fieldwise(plan.cluster, ordinaryCluster(plan.cluster)).map((cluster) => ({ ...plan, cluster }))),
   ];
 }
 

@@ -2,7 +2,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import { Prng } from '../../coord/base/prng.ts';
 import { drawPlan } from '../../sim/plan/draw.ts';
-import type { Plan } from '../../sim/plan/plan.ts';
+import type { ClusterPlan, Plan } from '../../sim/plan/plan.ts';
 import type { RunResult } from '../../sim/run/result.ts';
 import { ddmin } from '../../sim/shrink/ddmin.ts';
 import { choicesOfServers, rangesOf, sentBy, withClients, withFaults, withoutFault, withServers, withSkipped } from '../../sim/shrink/parts.ts';
@@ -61,6 +61,14 @@ test('a plan shrinks to what the failure needs: faults, client, operations', asy
     for (const { action } of small.faults) t.is(action.kind === 'crash' ? action.downMs : null, 0);
     t.true(small.calm.includes('net') && small.calm.includes('disk'));
   }), { numRuns: 40 });
+});
+
+test('the troubles that a cluster has by itself stay only where they are needed', async (t) => {
+  const drawn = drawPlan('late-records', { seed: '1', servers: 3 });
+  const plan: Plan = { ...drawn, cluster: { ...drawn.cluster as ClusterPlan, coordRoughness: 0.2, lateRecords: 0.3 } };
+  const { plan: small } = await shrink(plan, ({ cluster }) => (cluster?.lateRecords ?? 0) > 0);
+  t.deepEqual([small.cluster?.coordRoughness, small.cluster?.lateRecords], [0, 0.3]);
+  t.is(checkPlan(small), null);
 });
 
 test('servers stay, and their targets, when they are needed', async (t) => {
