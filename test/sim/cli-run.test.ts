@@ -52,6 +52,12 @@ async function json(change: Partial<RunCommandOptions>, how: Parameters<typeof r
   return { ...(JSON.parse(text) as Json), code, out };
 }
 
+test('a story says in how many seeds it was told', async (t) => {
+  t.regex((await run({ story: ['DIFF'] })).text, /\n {2}story +told in 10 of 10 seeds\n/);
+  t.regex((await run({ story: ['DIFF', 'SNAP'] })).text, /\n {2}story +told in 0 of 10 seeds\n/);
+  t.notRegex((await run({})).text, /told in/);
+});
+
 test('a failure that cannot be written is a failure all the same', async (t) => {
   const out = dir();
   mkdirSync(join(out, 'swarm-5-7.json'));
