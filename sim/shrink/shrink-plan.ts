@@ -185,9 +185,9 @@ async function moreOrdinarySettings(oracle: Oracle): Promise<void> {
 
 /** Which one setting two plans differ in. */
 function difference(a: Plan, b: Plan): string {
-  const parts = ['knobs', 'serverKnobs', 'clocks', 'clients'] as const;
+  const parts = ['knobs', 'serverKnobs', 'clocks', 'clients', 'cluster'] as const;
   const part = parts.find((each) => a[each] !== b[each]) ?? 'knobs';
   const flat = (of: object): string[] => Object.entries(of).flatMap(([key, value]) => (typeof value === 'object' && value !== null && !Array.isArray(value) ? flat(value).map((rest) => `${key}.${rest}`) : [`${key}=${JSON.stringify(value)}`]));
-  const before = new Set(flat(a[part]));
-  return `${part}.${flat(b[part]).filter((each) => !before.has(each)).join(',')}`;
+  const before = new Set(flat(a[part] ?? {}));
+  return `${part}.${flat(b[part] ?? {}).filter((each) => !before.has(each)).join(',')}`;
 }
