@@ -9,7 +9,7 @@
 import type { Knobs, ServerKnobs } from '../world/knobs.ts';
 import type { Mark } from '../world/marks.ts';
 
-/** The name of a process ('server-2', 'jobmanager-1', 'taskmanager-3'; 'kafka' to be cut off from), or who it is when the fault strikes: 'leader', 'follower', 'any', 'master' (the leading job manager), 'worker', and 'it' or 'other': whose event it was that the fault waited for, and the far end of its frame. 'follower as F': a part in a story; whoever is given it is called F from then on, and nobody is given two. */
+/** The name of a process ('server-2', 'jobmanager-1', 'taskmanager-3'; 'kafka' to be cut off from), or who it is when the fault strikes: 'leader', 'follower', 'any', 'master' (the leading job manager), 'worker', and 'it' or 'other': whose event it was that the fault waited for, and the far end of its frame. 'follower as F': a part in a story; whoever is given it is called F from then on; 'follower' and 'any' mean nobody who has a part already. */
 export type Target = string;
 
 /**
