@@ -6,11 +6,14 @@
  *
  * Invariants:
  *  - votes are ordered by (peerEpoch, zxid, sid), and are counted within one election round only;
- *  - an existing leader is joined only on a quorum of FOLLOWING or LEADING notices for it, its own LEADING notice among them; never oneself;
- *  - a server that may not vote (NO_VOTE) is not counted and not waited for;
+ *  - an existing leader is joined on a quorum of FOLLOWING or LEADING notices for it, its own LEADING notice among them; never oneself. After
+ *    detectMs without an election its own notice is enough: its followers may be out of this server's reach, and its word for it is not taken,
+ *    since nobody leads without a quorum;
+ *  - a server that may not vote (NO_VOTE) is not counted and not waited for: its log is damaged, or its disk does not answer. Whoever was
+ *    elected without a disk could promise nothing, and its log would have it elected again and again;
  *  - notices that name a server outside the voters are ignored.
  *
- * Source: FastLeaderElection.java. Departure: no fixed wait (finalizeWait, 200 ms). A quorum's agreement decides at once when every live
+ * Source: FastLeaderElection.java. Departures: silent disks, leaders whose followers are not heard, and no fixed wait (finalizeWait, 200 ms). A quorum's agreement decides at once when every live
  * peer agrees too, otherwise after electionGraceMs. Live = its election channel is up and it was heard within detectMs.
  * Leaves to others: heartbeats and channels (peer.ts), everything that must be durable (leader.ts, learner.ts).
  */
@@ -48,6 +51,7 @@ export class FastLeaderElection {
   readonly #early = new Map<number, { readonly notice: NotificationMessage; readonly atMs: number }>();
   /** LOOKING servers that may not vote. */
   readonly #abstaining = new Set<number>();
+  #startedMs = 0;
   #agreedSinceMs = Infinity;
   #resendAtMs = Infinity;
   #resendFactor = 1;
@@ -60,6 +64,7 @@ export class FastLeaderElection {
   /** Begins a new round with a vote for this server itself. */
   start(): void {
     this.round++;
+    this.#startedMs = this.#context.nowMs;
     this.decided = null;
     this.vote = this.#initialVote();
     this.#received.clear();
@@ -106,6 +111,11 @@ export class FastLeaderElection {
     this.#check();
   }
 
+  /** While LOOKING: the disk answers again. */
+  onPersisted(): void {
+    if (this.decided === null && this.vote.sid === NO_VOTE && this.#initialVote().sid !== NO_VOTE) this.start();
+  }
+
   onClock(): void {
     if (this.decided !== null) return;
     const context = this.#context;
@@ -125,7 +135,9 @@ export class FastLeaderElection {
 
   get deadlineMs(): number {
     if (this.decided !== null) return Infinity;
-    return Math.min(this.#resendAtMs, this.#agreedSinceMs + this.#context.config.electionGraceMs);
+    const { nowMs, config } = this.#context;
+    const patienceMs = this.#startedMs + config.detectMs;
+    return Math.min(this.#resendAtMs, this.#agreedSinceMs + config.electionGraceMs, patienceMs > nowMs ? patienceMs : Infinity);
   }
 
   #onLooking(from: number, notice: NotificationMessage): void {
@@ -147,8 +159,9 @@ export class FastLeaderElection {
       this.round = notice.electionEpoch;
       this.#received.clear();
       const own = this.#initialVote();
-      this.vote = outranks(notice.vote, own) ? notice.vote : own;
+      this.vote = own.sid !== NO_VOTE && outranks(notice.vote, own) ? notice.vote : own;
       this.#changed();
+      if (own.sid === NO_VOTE) return;
     } else if (outranks(notice.vote, this.vote)) {
       this.vote = notice.vote;
       this.#changed();
@@ -163,8 +176,8 @@ export class FastLeaderElection {
   }
 
   #initialVote(): Vote {
-    const { suspect, config, history, currentEpoch } = this.#context;
-    if (suspect) return { sid: NO_VOTE, zxid: 0, peerEpoch: 0 };
+    const { suspect, diskIsSilent, config, history, currentEpoch } = this.#context;
+    if (suspect || diskIsSilent) return { sid: NO_VOTE, zxid: 0, peerEpoch: 0 };
     return { sid: config.sid, zxid: history.lastZxid, peerEpoch: currentEpoch };
   }
 
@@ -194,14 +207,18 @@ export class FastLeaderElection {
   }
 
   #existingLeader(): NotificationMessage | null {
-    const self = this.#context.config.sid;
+    const { config, quorum, nowMs } = this.#context;
+    const isPatient = nowMs < this.#startedMs + config.detectMs;
+    let newest: NotificationMessage | null = null;
     for (const [sid, notice] of this.#outOfElection) {
-      if (notice.state !== 'LEADING' || notice.vote.sid !== sid || sid === self) continue;
+      if (notice.state !== 'LEADING' || notice.vote.sid !== sid || sid === config.sid) continue;
       let supporters = 0;
       for (const other of this.#outOfElection.values()) if (other.vote.sid === sid) supporters++;
-      if (supporters >= this.#context.quorum) return notice;
+      if (supporters >= quorum) return notice;
+      const isHeard = nowMs < this.#context.heardSince(sid) + config.detectMs;
+      if (!isPatient && isHeard && (newest === null || notice.electionEpoch > newest.electionEpoch)) newest = notice;
     }
-    return null;
+    return newest;
   }
 
   #checkAgreement(): void {

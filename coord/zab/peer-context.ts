@@ -29,6 +29,7 @@ export interface Channel {
 interface PendingPersist {
   readonly seq: number;
   readonly logEnd: Zxid;
+  readonly sinceMs: number;
 }
 
 export class PeerContext {
@@ -136,7 +137,7 @@ export class PeerContext {
 
   persist(op: PersistOp): number {
     const seq = ++this.seq;
-    this.#pending.push({ seq, logEnd: this.history.lastZxid });
+    this.#pending.push({ seq, logEnd: this.history.lastZxid, sinceMs: this.nowMs });
     this.effects.push({ type: 'persist', seq, op });
     return seq;
   }
@@ -155,6 +156,12 @@ export class PeerContext {
   persistEpochs(acceptedEpoch: number, currentEpoch: number): number {
     this.#raiseEpochs(acceptedEpoch, currentEpoch);
     return this.persist({ type: 'hardState', acceptedEpoch, currentEpoch });
+  }
+
+  /** The disk owes an answer for as long as a peer may be silent. */
+  get diskIsSilent(): boolean {
+    const oldest = this.#pending[this.#pendingHead];
+    return oldest !== undefined && this.nowMs >= oldest.sinceMs + this.config.detectMs;
   }
 
   /** The received snapshot, the groups that complete the initial history of `epoch`, and currentEpoch, in one durable step. */

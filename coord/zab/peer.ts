@@ -92,6 +92,7 @@ export class Peer implements PeerCore {
         this.#context.onPersisted(event.seq);
         this.#leader?.onPersisted();
         this.#learner?.onPersisted();
+        if (this.state === 'LOOKING') this.#election.onPersisted();
         break;
       case 'propose':
         this.#onPropose(event.group);

@@ -14,6 +14,7 @@
  *   propose 1 [n] [size=bytes]                one group of n txns
  *   confirm 1 token                           the pipeline wants to know whether this still is the leader
  *   pipeline 1->2 word                        the leader's pipeline sends this to the learner
+ *   stall 1 | unstall 1                       its disk answers nothing until then, but for what `persisted` says
  *   crash 1 [kept=n]                          of the operations that were not durable, n are on disk nevertheless
  *   cut 1 2 | heal 1 2                        all channels between the two
  *   elect 1 [2 3 …]                           runs quietly until 1 leads (and the others follow); servers that are cut off stay out of it
@@ -34,6 +35,7 @@ class ScriptError extends Error {}
 
 export class Environment {
   #ensemble = new Ensemble(1);
+  readonly #stalled = new Set<number>();
 
   run(command: Command): string {
     this.#ensemble.out = [];
@@ -96,6 +98,12 @@ export class Environment {
         ensemble.step(from, { type: 'pipeline', channel, body: args[1] });
         return this.#immediate();
       }
+      case 'stall':
+        this.#stalled.add(sid);
+        return;
+      case 'unstall':
+        this.#stalled.delete(sid);
+        return;
       case 'crash':
         ensemble.crash(sid, Number(options.get('kept') ?? 0));
         return;
@@ -183,7 +191,7 @@ export class Environment {
     for (let i = 0; i < 10_000; i++) {
       this.#immediate();
       const lane = ensemble.lanes.find(({ items }) => items.length > 0);
-      const writing = ensemble.running.find(({ disk }) => disk.pending.length > 0);
+      const writing = ensemble.running.find(({ disk, sid }) => disk.pending.length > 0 && !this.#stalled.has(sid));
       if (lane !== undefined) ensemble.deliver(lane);
       else if (writing !== undefined) ensemble.sync(writing.sid);
       else return;
