@@ -69,7 +69,7 @@ export const electionMutants: readonly Mutant[] = [
   {
     name: 'suspect-votes', historic: 'CORDS', summary: 'a server whose journal is damaged votes, may lead and counts in a quorum',
     edits: [
-      { file: ELECTION, find: '    if (suspect) return { sid: NO_VOTE, zxid: 0, peerEpoch: 0 };\n', replace: '    void suspect;\n' },
+      { file: ELECTION, find: 'if (suspect || diskIsSilent) return', replace: 'if (diskIsSilent && !suspect) return' },
       { file: 'coord/zab/peer.ts', find: "    assert(!context.suspect, 'a suspect log never leads');\n", replace: '' },
       { file: LEADER, find: '        if (!learner.suspect) known++;', replace: '        known++;' },
       { file: LEADER, find: 'return !learner.suspect && learner.acceptedEpoch < this.epoch;', replace: 'return learner.acceptedEpoch < this.epoch;' },
@@ -83,5 +83,15 @@ export const electionMutants: readonly Mutant[] = [
       { file: LEADER, find: '  onDeserted(sid: number): void {\n', replace: '  onDeserted(sid: number): void {\n    if (this.epoch === 0) return;\n' },
     ],
     hunts: [{ scenario: 'ZK-3109', servers: 5 }], expects: ['Liveness'],
+  },
+  {
+    name: 'elected-without-a-disk', historic: '', summary: 'a server whose disk answers nothing goes on to vote: it has the best log, is elected for ever, and can promise nothing',
+    edits: [{ file: ELECTION, find: 'if (suspect || diskIsSilent) return', replace: 'if (suspect && !diskIsSilent) return' }],
+    hunts: [{ scenario: 'test/sim/regressions/a-leader-without-a-disk.json', servers: 5 }], expects: ['Liveness'],
+  },
+  {
+    name: 'leader-out-of-a-crowd-only', historic: '', summary: 'a server that hears the leader, and too few of those who follow it, looks for a leader for ever',
+    edits: [{ file: ELECTION, find: 'if (!isPatient && isHeard', replace: 'if (Number.isNaN(sid) && !isPatient && isHeard' }],
+    hunts: [{ scenario: 'test/sim/regressions/its-followers-are-out-of-reach.json', servers: 5 }], expects: ['Liveness'],
   },
 ];

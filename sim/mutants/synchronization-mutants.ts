@@ -96,7 +96,7 @@ export const synchronizationMutants: readonly Mutant[] = [
     name: 'memory-outlives-trunc', historic: 'ZK-2845', summary: 'TRUNC cuts the journal; in memory the server keeps what was cut, and delivers it',
     edits: [
       { file: CONTEXT, find: '    this.history.truncate(zxid);\n', replace: '' },
-      { file: CONTEXT, find: '    this.#pending.push({ seq, logEnd: this.history.lastZxid });', replace: "    this.#pending.push({ seq, logEnd: op.type === 'truncate' ? op.zxid : this.history.lastZxid });" },
+      { file: CONTEXT, find: '    this.#pending.push({ seq, logEnd: this.history.lastZxid, sinceMs: this.nowMs });', replace: "    this.#pending.push({ seq, logEnd: op.type === 'truncate' ? op.zxid : this.history.lastZxid, sinceMs: this.nowMs });" },
     ],
     hunts: [{ scenario: 'ZK-2845', servers: 3 }], expects: ['TotalOrder', 'Integrity', 'QuorumDurability', 'ProcessConsistency'],
   },
@@ -104,7 +104,7 @@ export const synchronizationMutants: readonly Mutant[] = [
     name: 'trunc-half-done', historic: 'ZK-5094', summary: 'the journal is cut at TRUNC, memory only when the next message comes: in between the channel may break',
     edits: [
       { file: CONTEXT, find: '    this.history.truncate(zxid);\n    this.persist({ type: \'truncate\', zxid });', replace: "    this.persist({ type: 'truncate', zxid });" },
-      { file: CONTEXT, find: '    this.#pending.push({ seq, logEnd: this.history.lastZxid });', replace: "    this.#pending.push({ seq, logEnd: op.type === 'truncate' ? op.zxid : this.history.lastZxid });" },
+      { file: CONTEXT, find: '    this.#pending.push({ seq, logEnd: this.history.lastZxid, sinceMs: this.nowMs });', replace: "    this.#pending.push({ seq, logEnd: op.type === 'truncate' ? op.zxid : this.history.lastZxid, sinceMs: this.nowMs });" },
       { file: LEARNER, find: '    this.#context.truncate(zxid);\n', replace: '    this.#context.truncate(zxid);\n    this.#truncTo = zxid;\n' },
       { file: LEARNER, find: '  #snapshot: Snapshot | null = null;\n', replace: '  #snapshot: Snapshot | null = null;\n  #truncTo = -1;\n' },
       { file: LEARNER, find: '    this.#progress();\n    const why = this.#accept(message);\n', replace: '    this.#progress();\n    if (this.#truncTo >= 0) this.#context.history.truncate(this.#truncTo);\n    this.#truncTo = -1;\n    const why = this.#accept(message);\n' },
