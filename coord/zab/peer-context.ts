@@ -158,10 +158,10 @@ export class PeerContext {
     return this.persist({ type: 'hardState', acceptedEpoch, currentEpoch });
   }
 
-  /** The disk owes an answer for as long as a peer may be silent. */
+  /** The disk owes an answer for twice as long as a peer may be silent: disks have hiccups, and peers that wait for one are not worse off. */
   get diskIsSilent(): boolean {
     const oldest = this.#pending[this.#pendingHead];
-    return oldest !== undefined && this.nowMs >= oldest.sinceMs + this.config.detectMs;
+    return oldest !== undefined && this.nowMs >= oldest.sinceMs + 2 * this.config.detectMs;
   }
 
   /** The received snapshot, the groups that complete the initial history of `epoch`, and currentEpoch, in one durable step. */
