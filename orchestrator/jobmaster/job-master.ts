@@ -59,8 +59,15 @@ export class JobMaster {
   /** `nowMs`: monotonic; `wallMs`: ms since 1970, for people. */
   step(event: MasterEvent, nowMs: number, wallMs: number): void {
     if (this.#fenced) return;
+    // What is heard of something else may come between a deadline and its timer, and must not be taken for it.
+    const isDue = nowMs >= this.deadlineMs;
     this.#nowMs = nowMs;
     this.#wallMs = wallMs;
+    this.#take(event);
+    if (isDue && event.type !== 'time' && !this.#fenced) this.#advanceAll();
+  }
+
+  #take(event: MasterEvent): void {
     switch (event.type) {
       case 'jobFound':
         assert(!this.#jobs.has(event.job.spec.jobId), `job ${event.job.spec.jobId} is found once`);
@@ -101,7 +108,7 @@ export class JobMaster {
       case 'written': {
         const write = this.#takeWrite(event.writeId);
         write.done();
-        this.#advanceWaiting();
+        this.#advanceAll();
         return;
       }
       case 'writeFailed': {
@@ -121,7 +128,7 @@ export class JobMaster {
         this.#effects = [];
         return;
       case 'time':
-        for (const job of this.#jobs.values()) job.advance();
+        this.#advanceAll();
         return;
       default:
         assertNever(event);
@@ -144,7 +151,7 @@ export class JobMaster {
         return;
       case 'taskState':
         this.#jobOf(message.report.executionId)?.onTaskState(message.report);
-        this.#advanceWaiting();
+        this.#advanceAll();
         return;
       case 'ackCheckpoint':
         this.#jobOf(message.executionId)?.onAck(message);
@@ -195,8 +202,8 @@ export class JobMaster {
     this.#effects.push({ type: 'send', to: taskManagerId, message: { type: 'hello', epoch: this.epoch, masterId: this.#masterId } });
   }
 
-  /** Slots may have become free: others may have waited for them. */
-  #advanceWaiting(): void {
+  /** Also of other jobs: slots may have become free, and they may have waited for them. */
+  #advanceAll(): void {
     for (const job of this.#jobs.values()) job.advance();
   }
 

@@ -70,6 +70,17 @@ test('one checkpoint at a time; one that takes too long is aborted, and its id i
   t.deepEqual(bench.stored().completed.map(({ checkpointId }) => checkpointId), [2]);
 });
 
+test('a deadline that has passed when something else is heard is not forgotten', (t) => {
+  const bench = new Bench();
+  bench.submit();
+  bench.pass(999);
+  // The timer is late, as in a process that had no turn.
+  bench.nowMs += 10;
+  bench.step({ type: 'message', from: 'a', message: { type: 'metrics', tasks: [] } });
+  bench.pass(0);
+  t.is(bench.sent('triggerCheckpoint').length, 2);
+});
+
 test('a refused metadata aborts the checkpoint and no more', (t) => {
   const bench = new Bench();
   bench.submit();
