@@ -156,7 +156,7 @@ if (path !== null) {
           for (let x = 2; x < pane.width; x += 3) {
             const item = pane.at(x, y);
             // A canvas may begin amid a pixel.
-            const isSure = item !== null && [-1, 1].every((by) => [pane.at(x + by, y), pane.at(x, y + by)].every((near) => near?.type === item.type && near.no === item.no));
+            const isSure = item !== null && [-2, -1, 1, 2].every((by) => [pane.at(x + by, y), pane.at(x, y + by)].every((near) => near?.type === item.type && near.no === item.no));
             if (isSure && !places.has(item.type)) places.set(item.type, { type: item.type, x, y, title: window.drey.models[0]?.title(item) ?? '' });
           }
         }
@@ -167,6 +167,8 @@ if (path !== null) {
     const told: Readonly<Record<string, RegExp>> = { band: /^state.*onserver \d.*from.*to.*lasts/s, event: /^event.*on.*at/s, fault: /^fault.*from.*to.*lasts.*kind.*name/s, message: /message.*from.*to.*sent/s, operation: /^(read|write).*onclient \d.*call.*return.*outcome/s };
     for (const { type, x, y, title } of found) {
       await page.mouse.move(box.x + x, box.y + y);
+      // What is under the pointer is told with the next frame.
+      await panel.locator('h2').filter({ hasText: new RegExp(`^${escaped(title)}$`) }).waitFor();
       t.is(await panel.locator('h2').textContent(), title, type);
       t.regex((await panel.textContent()) ?? '', told[type] as RegExp);
       t.regex((await canvas.getAttribute('class')) ?? '', /\bover\b/, type);
@@ -288,4 +290,8 @@ if (path !== null) {
     await page.mouse.click(map.x + 2, map.y + 20);
     t.true((await page.evaluate(() => window.drey.ui.span.from)) < 0);
   });
+}
+
+function escaped(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 }
