@@ -5,10 +5,10 @@
  *
  * Invariants:
  *  - exactly one of election, learner and leader is at work; nothing of an ended role has an effect afterwards;
- *  - whatever comes for an unknown or closed channel is dropped; a peer that sends what is malformed or out of place loses that channel;
- *  - while the disk has failed this server takes no part: no vote, no answer, no ack.
+ *  - whatever comes for an unknown or closed channel is dropped; a peer that sends what is malformed or out of place loses that channel.
  *
- * Source: QuorumPeer.java. Leaves the phases to fast-leader-election.ts, leader.ts and learner.ts; time, sockets and the disk to the driver.
+ * Source: QuorumPeer.java. Leaves the phases to fast-leader-election.ts, leader.ts and learner.ts; time, sockets and the disk to
+ * the driver, which throws the peer away when the disk fails.
  */
 import { assert, assertNever } from '../base/assert.ts';
 import type { ChannelKind } from '../base/ports.ts';

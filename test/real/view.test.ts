@@ -167,7 +167,7 @@ if (path !== null) {
     const told: Readonly<Record<string, RegExp>> = { band: /^state.*onserver \d.*from.*to.*lasts/s, event: /^event.*on.*at/s, fault: /^fault.*from.*to.*lasts.*kind.*name/s, message: /message.*from.*to.*sent/s, operation: /^(read|write).*onclient \d.*call.*return.*outcome/s };
     for (const { type, x, y, title } of found) {
       await page.mouse.move(box.x + x, box.y + y);
-      // What is under the pointer is told with the next frame.
+      // Chromium hands a move of the pointer over with the next frame.
       await panel.locator('h2').filter({ hasText: new RegExp(`^${escaped(title)}$`) }).waitFor();
       t.is(await panel.locator('h2').textContent(), title, type);
       t.regex((await panel.textContent()) ?? '', told[type] as RegExp);
